@@ -1,0 +1,88 @@
+-- SPDX-License-Identifier: MIT
+-- The public views: a contract. More columns may come, none may change. v_event (id, ts_ns, dur_ns,
+-- track, exit_id, kind, layer, stage, source, text) and one view e_<kind> per kind of event are
+-- generated from tracer/events.def.
+
+CREATE VIEW v_meta(key, value) AS SELECT key, value FROM meta;
+
+CREATE VIEW v_loss(source, ts0_ns, ts1_ns, n) AS
+SELECT t.name, l.ts0, l.ts1, l.n FROM loss l LEFT JOIN track t ON t.id = l.track;
+
+CREATE VIEW v_exit(id, ts_ns, vcpu, isa, hw_reason, hw_reason_name, kvm_reason, kvm_reason_name, rip,
+	symbol, space, addr, size, is_write, value, device, dispatch_ns, total_ns) AS
+SELECT x.id, x.t_exit, t.vcpu, x.isa, x.hw_reason, NULL, x.kvm_reason,
+	coalesce((SELECT name FROM enum_name WHERE enum = 'kvm_exit' AND value = x.kvm_reason),
+		printf('unknown %d', x.kvm_reason)),
+	coalesce(x.insn_rip, x.rip),
+	(SELECT CASE WHEN coalesce(x.insn_rip, x.rip) < s.addr + max(s.size, 1)
+		THEN printf('%s+0x%x', s.name, coalesce(x.insn_rip, x.rip) - s.addr) END
+	 FROM symbol s WHERE s.addr <= coalesce(x.insn_rip, x.rip) ORDER BY s.addr DESC LIMIT 1),
+	(SELECT name FROM enum_name WHERE enum = 'space' AND value = x.space),
+	x.addr, x.size, x.is_write, x.value, r.name, x.t_done - x.t_dispatch, x.t_entry - x.t_exit
+FROM vm_exit x LEFT JOIN track t ON t.id = x.track LEFT JOIN region r ON r.id = x.region;
+
+CREATE VIEW v_request(id, device, type, sector, bytes, status, t_first_ns, t_last_ns, exits, pid, comm,
+	syscall) AS
+SELECT q.id, d.name,
+	coalesce((SELECT name FROM enum_name WHERE enum = 'virtio_blk_type' AND value = q.type),
+		printf('unknown %d', q.type)),
+	q.sector, q.bytes,
+	coalesce((SELECT name FROM enum_name WHERE enum = 'virtio_blk_status' AND value = q.status),
+		printf('unknown %d', q.status)),
+	q.t_first, q.t_last, q.exits, c.pid, c.comm,
+	coalesce((SELECT name FROM enum_name WHERE enum = 'syscall' AND value = c.nr), c.nr)
+FROM request q LEFT JOIN device d ON d.id = q.device LEFT JOIN guest_call c ON c.id = q.guest_call;
+
+-- A guest process's system call, written as in C. The arguments that are addresses are hexadecimal.
+CREATE VIEW v_call(id, track, pid, comm, syscall, path, ret, t_enter_ns, t_exit_ns, text) AS
+SELECT c.id, c.track, c.pid, c.comm, coalesce(n.name, printf('syscall_%d', c.nr)), c.path, c.ret,
+	c.t_enter, c.t_exit,
+	coalesce(n.name, printf('syscall_%d', c.nr)) || CASE
+	WHEN c.nr IN (0, 1) THEN printf('(%d, 0x%x, %d)', c.arg0, c.arg1, c.arg2)
+	WHEN c.nr IN (17, 18) THEN printf('(%d, 0x%x, %d, %d)', c.arg0, c.arg1, c.arg2, c.arg3)
+	WHEN c.nr IN (3, 60, 74, 75, 231) THEN printf('(%d)', c.arg0)
+	WHEN c.nr = 8 THEN printf('(%d, %d, %d)', c.arg0, c.arg1, c.arg2)
+	WHEN c.nr = 257 THEN printf('(%d, 0x%x, 0x%x, 0%o)', c.arg0, c.arg1, c.arg2, c.arg3)
+	ELSE printf('(0x%x, 0x%x, 0x%x, 0x%x, 0x%x, 0x%x)', c.arg0, c.arg1, c.arg2, c.arg3, c.arg4,
+		c.arg5) END
+FROM guest_call c LEFT JOIN enum_name n ON n.enum = 'syscall' AND n.value = c.nr;
+
+-- Steps of one request, in order. The text of markers, exits, frames and instructions is richer here
+-- than in v_event, since what was derived from them is known.
+CREATE VIEW v_step(request_id, n, stage, layer, actor, ts_ns, dur_ns, evidence, text) AS
+SELECT s.request_id, s.n, s.stage,
+	(SELECT name FROM enum_name WHERE enum = 'layer' AND value = s.layer),
+	CASE s.what WHEN 'event' THEN t.name WHEN 'absent' THEN NULL ELSE 'guest' END,
+	CASE WHEN s.what = 'event' THEN e.ts END,
+	CASE WHEN s.what = 'event' THEN e.dur END,
+	CASE s.what WHEN 'event' THEN printf('event %d', s.event_id)
+		WHEN 'frame' THEN printf('stack %d frame %d', s.event_id, s.frame)
+		WHEN 'insn' THEN printf('exit %d insn', e.a0)
+		ELSE 'not recorded' END,
+	CASE s.what
+		WHEN 'event' THEN coalesce(CASE (SELECT name FROM event_kind WHERE id = e.kind)
+			WHEN 'marker' THEN (SELECT CASE WHEN c.enter_event = e.id
+					THEN printf('%s  pid %d %s %s', c.text, c.pid, c.comm, c.path)
+					ELSE printf('%s = %d', c.syscall, c.ret) END
+				FROM (SELECT v.*, g.enter_event, g.exit_event FROM v_call v
+					JOIN guest_call g ON g.id = v.id) c
+				WHERE c.id = (SELECT q.guest_call FROM request q WHERE q.id = s.request_id)
+					AND e.id IN (c.enter_event, c.exit_event))
+			WHEN 'run_exit' THEN (SELECT printf('KVM_RUN returns: %s', x.kvm_reason_name) ||
+					CASE WHEN x.addr IS NULL OR x.space IS NULL THEN '' ELSE
+					printf(', %d-byte %s %s 0x%x, value 0x%x', x.size,
+						CASE WHEN x.is_write THEN 'write to' ELSE 'read from' END,
+						x.space, x.addr, x.value) END ||
+					CASE WHEN w.rip IS NULL THEN '' ELSE printf(', rip 0x%x', w.rip) END
+				FROM v_exit x JOIN vm_exit w ON w.id = x.id WHERE x.id = e.a0)
+			END, (SELECT text FROM v_event WHERE id = e.id))
+		WHEN 'frame' THEN (SELECT CASE WHEN y.id IS NULL THEN printf('0x%x', f.ip)
+				ELSE printf('%s+0x%x', y.name, f.ip - y.addr) END
+			FROM frame f LEFT JOIN symbol y ON y.id = f.symbol
+			WHERE f.event_id = s.event_id AND f.n = s.frame)
+		WHEN 'insn' THEN (SELECT printf('%s at %s, rip 0x%x', i.text,
+				coalesce((SELECT symbol FROM v_exit WHERE id = x.id), 'an unknown place'),
+				x.insn_rip)
+			FROM vm_exit x JOIN insn_text i ON i.insn = x.insn WHERE x.id = e.a0)
+		ELSE (SELECT text FROM absent WHERE id = s.absent) END
+FROM step s LEFT JOIN event e ON e.id = s.event_id LEFT JOIN track t ON t.id = e.track;

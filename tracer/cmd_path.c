@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* exitwalk path: one write, from the guest's system call to the host's and back. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "cmd.h"
+#include "path.h"
+#include "sql.h"
+
+enum { KEY_ASCII = 256, KEY_ALL, KEY_JSON };
+
+struct args {
+	const char *file;
+	int64_t request; /* 0: the first write */
+	bool json, ascii, all;
+};
+
+static const struct argp_option options[] = {
+	{"request", 'r', "N", 0, "the request with this number (default: the guest's first write)",
+		0},
+	{"all", KEY_ALL, NULL, 0, "every request, one after the other", 0},
+	{"json", KEY_JSON, NULL, 0, "one JSON object on standard output", 0},
+	{"ascii", KEY_ASCII, NULL, 0, "nothing but ASCII, whatever the locale says", 0},
+	{0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct args *a = state->input;
+	char *end;
+
+	switch (key) {
+	case 'r':
+		errno = 0;
+		a->request = strtoll(arg, &end, 10);
+		if (errno || *end || end == arg || a->request < 1)
+			argp_error(state, "--request needs a number from 1 up, not '%s'", arg);
+		return 0;
+	case KEY_ALL:
+		a->all = true;
+		return 0;
+	case KEY_JSON:
+		a->json = true;
+		return 0;
+	case KEY_ASCII:
+		a->ascii = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (a->file)
+			argp_error(state, "one recording, please");
+		a->file = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (!a->file)
+			argp_error(state, "which recording?");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp argp = {options, parse, "FILE",
+	"Prints one virtio request of the recording FILE: the nine stages with their steps, times "
+	"and"
+	" evidence, and the layer budget.\v"
+	"Times are microseconds since the guest went on after its marker, and since the step above."
+	" Evidence: #N is row N of the table event; \"#N frame K\" is frame K of the stack copied "
+	"by"
+	" event N; \"exit N insn\" the instruction of row N of vm_exit.",
+	NULL, NULL, NULL};
+
+/* The guest's first write(2) that reached the disk; without one, whatever comes nearest. */
+static int first_write(sqlite3 *db, int64_t *request, struct err *e)
+{
+	*request = 0;
+	return sql_get_int(db, e,
+		"SELECT q.id FROM request q LEFT JOIN guest_call c ON c.id = q.guest_call"
+		" ORDER BY q.type IS NOT 1, c.nr IS NOT 1, c.id IS NULL, q.t_first, q.id LIMIT 1",
+		request);
+}
+
+static int one_request(sqlite3 *db, const struct args *a, const struct textout *o, struct json *j,
+	int64_t request, struct err *e)
+{
+	return a->json ? path_json(db, j, request, e) : path_text(db, o, request, e);
+}
+
+static int every_request(
+	sqlite3 *db, const struct args *a, const struct textout *o, struct json *j, struct err *e)
+{
+	sqlite3_stmt *row = NULL;
+	bool first = true;
+	int ret = sql_prepare(db, &row, e, "SELECT id FROM request ORDER BY id");
+
+	while (!ret && (ret = sql_step(row, e)) > 0) {
+		if (!first && !a->json)
+			fputs("\n\n", stdout);
+		first = false;
+		ret = one_request(db, a, o, j, sqlite3_column_int64(row, 0), e);
+	}
+	sqlite3_finalize(row);
+	return ret;
+}
+
+static int chosen_request(sqlite3 *db, struct args *a, struct err *e)
+{
+	int64_t highest = 0;
+	int ret = sql_get_int(db, e, "SELECT max(id) FROM request", &highest);
+
+	if (!ret && !highest)
+		ret = err_set(e, -ENOENT,
+			"the recording has no virtio request: the guest never used a disk");
+	if (!ret && !a->all && !a->request)
+		ret = first_write(db, &a->request, e);
+	if (!ret && a->request > highest)
+		ret = err_set(e, -ENOENT,
+			"there is no request %" PRId64 ": the last one is %" PRId64, a->request,
+			highest);
+	return ret;
+}
+
+static int print(struct recording *rec, const struct args *a, struct err *e)
+{
+	struct textout o;
+	struct json j;
+	int ret;
+
+	textout_init(&o, stdout, a->ascii);
+	json_init(&j, stdout);
+	if (a->json) {
+		json_object(&j, NULL);
+		json_string(&j, "file", a->file);
+		json_string(&j, "banner", rec->banner[0] ? rec->banner : NULL);
+		json_array(&j, "paths");
+	} else if (rec->banner[0]) {
+		textout_style(&o, STYLE_RED);
+		textout_put(&o, rec->banner, 0);
+		textout_style(&o, STYLE_PLAIN);
+		putchar('\n');
+	}
+	ret = a->all ? every_request(rec->db, a, &o, &j, e)
+		     : one_request(rec->db, a, &o, &j, a->request, e);
+	if (a->json) {
+		json_end_array(&j);
+		json_end_object(&j);
+	}
+	return ret;
+}
+
+static int run(int argc, char **argv)
+{
+	struct args a = {0};
+	struct err e = {0};
+	struct recording rec;
+	int ret;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	ret = recording_open(&rec, a.file, &e);
+	if (!ret) {
+		ret = chosen_request(rec.db, &a, &e);
+		if (!ret)
+			ret = print(&rec, &a, &e);
+		recording_close(&rec);
+	}
+	if (ret)
+		fprintf(stderr, "exitwalk path: %s\n", e.msg);
+	return ret ? 1 : 0;
+}
+
+const struct cmd cmd_path = {
+	"path", "one write as text: its nine stages and its layer budget", &argp, run};

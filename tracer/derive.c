@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* derive_all(): guest calls, requests, steps, frames and budgets from events, in one transaction. */
+#include "derive.h"
+
+#include <stdlib.h>
+
+#include "recording.h"
+
+static int read_losses(struct derive *d)
+{
+	sqlite3_stmt *row = NULL;
+	int ret = sql_prepare(
+		d->db, &row, d->e, "SELECT track, ts0, ts1 FROM loss ORDER BY track, ts0, id");
+
+	while (!ret && (ret = sql_step(row, d->e)) > 0) {
+		ret = derive_grow(
+			(void **)&d->loss, &d->losses_cap, d->losses, sizeof(*d->loss), d->e);
+		if (!ret)
+			d->loss[d->losses++] = (struct loss_range){sqlite3_column_int64(row, 0),
+				sqlite3_column_int64(row, 1), sqlite3_column_int64(row, 2)};
+	}
+	sqlite3_finalize(row);
+	return ret;
+}
+
+static int derive_tables(struct derive *d)
+{
+	int ret = sql_exec(d->db, d->e,
+		"DELETE FROM guest_call; DELETE FROM request; DELETE FROM frame; DELETE FROM step;"
+		"DELETE FROM absent; DELETE FROM budget; DELETE FROM insn_text");
+
+	if (!ret)
+		ret = read_losses(d);
+	if (!ret)
+		ret = derive_calls_and_requests(d);
+	if (!ret)
+		derive_windows(d);
+	if (!ret)
+		ret = derive_frames(d);
+	if (!ret)
+		ret = derive_insn_text(d);
+	if (!ret)
+		ret = derive_requests(d);
+	if (!ret)
+		ret = derive_absent_texts(d);
+	if (!ret)
+		ret = sql_exec(
+			d->db, d->e, "CREATE INDEX IF NOT EXISTS symbol_addr ON symbol(addr)");
+	return ret;
+}
+
+int derive_all(sqlite3 *db, struct err *e)
+{
+	struct derive d = {.db = db, .e = e};
+	int ret = sql_exec(db, e, "SAVEPOINT derive");
+
+	if (ret)
+		return ret;
+	ret = derive_tables(&d);
+	if (!ret)
+		ret = sql_exec(db, e, "RELEASE derive");
+	if (ret)
+		sql_exec(db, NULL, "ROLLBACK TO derive; RELEASE derive");
+	free(d.call);
+	free(d.request);
+	free(d.loss);
+	return ret;
+}

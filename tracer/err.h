@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one error idiom: a function that can fail returns 0 or -errno, and the place that knows what
+ * went wrong puts one sentence (what happened, and what to do about it) into the caller's struct err.
+ * Nobody but a subcommand prints it, and nobody but main() exits.
+ */
+#ifndef EXITWALK_TRACER_ERR_H
+#define EXITWALK_TRACER_ERR_H
+
+#include <stdarg.h>
+#include <stdio.h>
+
+struct err {
+	char msg[512];
+};
+
+/* Stores the sentence (the first one stays: the deepest place knows best) and returns `code`, a
+ * negative errno. `e` may be NULL. */
+__attribute__((format(printf, 3, 4))) static inline int err_set(
+	struct err *e, int code, const char *fmt, ...)
+{
+	if (e && !e->msg[0]) {
+		va_list ap;
+
+		va_start(ap, fmt);
+		vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
+		va_end(ap);
+	}
+	return code;
+}
+
+#endif

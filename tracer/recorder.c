@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/* The recorder: what a machine sees of it. The rest is in ring.c, writer.c, rows.c and store.c. */
+#include "recorder_priv.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "recording.h"
+#include "schema/schema.h"
+
+#define DEFAULT_RING_SLOTS 65536
+#define DEFAULT_WINDOW_NS 1000000u
+
+#define CALIBRATION_SLOTS 1024
+#define CALIBRATION_ROUNDS 32
+
+static void emit(struct probe *p, const struct ew_rec *rec, const void *payload)
+{
+	struct recorder_track *t =
+		(struct recorder_track *)((char *)p - offsetof(struct recorder_track, probe));
+
+	ring_push(&t->ring, rec, payload);
+}
+
+struct recorder_track *recorder_track_create(size_t slots, int *error)
+{
+	struct recorder_track *t = aligned_alloc(_Alignof(struct recorder_track), sizeof(*t));
+
+	*error = -ENOMEM;
+	if (!t)
+		return NULL;
+	memset(t, 0, sizeof(*t));
+	t->probe.emit = emit;
+	*error = ring_init(&t->ring, slots);
+	if (*error) {
+		free(t);
+		return NULL;
+	}
+	return t;
+}
+
+void recorder_track_destroy(struct recorder_track *t)
+{
+	if (t)
+		ring_destroy(&t->ring);
+	free(t);
+}
+
+/* What a PROBE() costs here, clock included: the best of several rounds, since the rest is noise. */
+static int64_t calibrate(void)
+{
+	int error;
+	struct recorder_track *t = recorder_track_create(CALIBRATION_SLOTS, &error);
+	uint64_t best = UINT64_MAX;
+
+	if (!t)
+		return 0;
+	for (int round = 0; round < CALIBRATION_ROUNDS; round++) {
+		uint64_t begin = probe_now(), end;
+		const void *payload;
+
+		for (unsigned i = 0; i < CALIBRATION_SLOTS; i++)
+			PROBE(&t->probe, EW_DISPATCH, i, 0, 0, 0, 0, 0);
+		end = probe_now();
+		if (end - begin < best)
+			best = end - begin;
+		while (ring_next(&t->ring, &payload))
+			;
+		ring_release(&t->ring);
+	}
+	recorder_track_destroy(t);
+	return (int64_t)(best * 1000 / CALIBRATION_SLOTS);
+}
+
+static int first_meta(struct recorder *r, struct err *e)
+{
+	struct timespec real;
+	char created[32];
+	struct tm utc;
+	int ret;
+
+	clock_gettime(CLOCK_REALTIME, &real);
+	strftime(created, sizeof(created), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&real.tv_sec, &utc));
+	ret = store_meta_int(&r->store, "schema", SCHEMA_VERSION, e);
+	if (!ret)
+		ret = store_meta_text(&r->store, "state", "recording", e);
+	if (!ret)
+		ret = store_meta_text(&r->store, "recorder.version", EXITWALK_VERSION, e);
+	if (!ret)
+		ret = store_meta_text(&r->store, "created", created, e);
+	if (!ret)
+		ret = store_meta_text(&r->store, "clock", "CLOCK_MONOTONIC", e);
+	if (!ret)
+		ret = store_meta_int(&r->store, "clock.realtime_offset_ns",
+			(int64_t)real.tv_sec * 1000000000 + real.tv_nsec - (int64_t)probe_now(), e);
+	if (!ret)
+		ret = store_commit(&r->store, e);
+	return ret;
+}
+
+int recorder_open(
+	struct recorder **out, const char *path, const struct recorder_opts *opts, struct err *e)
+{
+	struct recorder_opts o = opts ? *opts : (struct recorder_opts){0};
+	struct recorder *r = calloc(1, sizeof(*r));
+	int ret;
+
+	*out = NULL;
+	if (!r)
+		return err_set(e, -ENOMEM, "out of memory");
+	r->ring_slots = o.ring_slots ? o.ring_slots : DEFAULT_RING_SLOTS;
+	if (r->ring_slots < RING_SLOTS_MIN || r->ring_slots > RING_SLOTS_MAX ||
+		(r->ring_slots & (r->ring_slots - 1))) {
+		free(r);
+		return err_set(e, -EINVAL, "a ring has a power of two of slots, from %d to %u",
+			RING_SLOTS_MIN, RING_SLOTS_MAX);
+	}
+	/* A file at its size limit is a full disk (EFBIG), not the end of the process. */
+	signal(SIGXFSZ, SIG_IGN);
+	ret = store_create(&r->store, path, o.max_pages, e);
+	if (ret) {
+		free(r);
+		return ret;
+	}
+	ret = writer_init(&r->writer, &r->store, o.window_ns ? o.window_ns : DEFAULT_WINDOW_NS, e);
+	if (!ret)
+		ret = first_meta(r, e);
+	if (ret) {
+		recorder_free(r);
+		return ret;
+	}
+	r->emit_ps = calibrate();
+	*out = r;
+	return 0;
+}
+
+int recorder_start(struct recorder *r, struct err *e)
+{
+	int ret = r->failed;
+
+	if (!ret)
+		ret = recorder_described(r, store_commit(&r->store, &r->why));
+	if (ret)
+		return err_set(e, ret, "the recording cannot be written: %s", r->why.msg);
+	return writer_start(&r->writer, e);
+}
+
+int recorder_status(const struct recorder *r)
+{
+	return atomic_load_explicit(&r->writer.status, memory_order_relaxed);
+}
+
+uint64_t recorder_backlog(const struct recorder *r)
+{
+	uint64_t slots = 0;
+
+	for (unsigned i = 0; i < r->tracks; i++)
+		slots += ring_used(&r->track[i]->ring);
+	return slots;
+}
+
+int recorder_stop(struct recorder *r, struct err *e)
+{
+	struct err why = {""};
+	int ret = writer_stop(&r->writer, &why);
+
+	if (ret)
+		return err_set(e, ret,
+			"the recorder stopped early: %s; what it had committed can be viewed, the "
+			"rest is "
+			"missing",
+			why.msg);
+	return 0;
+}
+
+/* What the recording says about its own making. */
+static int last_meta(struct recorder *r, struct err *e)
+{
+	const struct rows_counts *n = &r->writer.rows.n;
+	uint64_t records = 0, slots = 0, high_water = 0;
+	int ret = 0;
+
+	for (unsigned i = 0; i < r->tracks; i++) {
+		const struct ring *ring = &r->track[i]->ring;
+
+		records += ring->records;
+		slots += atomic_load_explicit(&ring->head, memory_order_relaxed);
+		if (ring->high_water > high_water)
+			high_water = ring->high_water;
+	}
+	const struct {
+		const char *key;
+		uint64_t value;
+	} line[] = {
+		{"events", n->events},
+		{"exits", n->exits},
+		{"records_lost", n->lost},
+		{"duration_ns", n->last_ts - n->first_ts},
+		{"recorder.emit_ns", ((uint64_t)r->emit_ps + 500) / 1000},
+		{"recorder.cost_ns", (uint64_t)r->emit_ps * records / 1000},
+		{"recorder.bytes", slots * sizeof(struct ew_rec)},
+		{"recorder.ring_slots", r->ring_slots},
+		{"recorder.ring_high_water", high_water},
+		{"recorder.writer_cpu_ns", r->writer.cpu_ns},
+		{"recorder.late_records", n->late},
+		{"recorder.late_max_ns", n->late_max_ns},
+	};
+
+	for (size_t i = 0; !ret && i < sizeof(line) / sizeof(line[0]); i++)
+		ret = store_meta_int(&r->store, line[i].key, (int64_t)line[i].value, e);
+	return ret;
+}
+
+static int finish(struct recorder *r, struct err *e)
+{
+	int ret = r->failed ? err_set(e, r->failed, "%s", r->why.msg) : 0;
+
+	if (!ret)
+		ret = store_commit(&r->store, e);
+	if (!ret)
+		ret = derive_all(r->store.db, e);
+	if (!ret)
+		ret = store_begin(&r->store, e);
+	if (!ret)
+		ret = last_meta(r, e);
+	if (!ret)
+		ret = store_meta_text(&r->store, "state", "complete", e);
+	if (!ret)
+		ret = store_seal(r->store.db, e);
+	if (!ret)
+		ret = store_commit(&r->store, e);
+	return ret ? ret : store_one_file(&r->store, e);
+}
+
+int recorder_finish(struct recorder *r, struct err *e)
+{
+	struct err why = {""};
+	int ret = recorder_stop(r, e);
+
+	if (ret)
+		return ret;
+	ret = finish(r, &why);
+	if (ret)
+		err_set(e, ret,
+			"the recording could not be completed: %s; exitwalk check --repair can "
+			"finish it",
+			why.msg);
+	return ret;
+}
+
+void recorder_free(struct recorder *r)
+{
+	if (!r)
+		return;
+	writer_stop(&r->writer, NULL);
+	writer_destroy(&r->writer);
+	store_close(&r->store);
+	for (unsigned i = 0; i < r->tracks; i++)
+		recorder_track_destroy(r->track[i]);
+	free(r);
+}

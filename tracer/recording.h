@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening a recording to read it. Every reader (path, report, check, view) comes through here, so a
+ * foreign, empty, truncated or newer file gets the same one sentence everywhere.
+ */
+#ifndef EXITWALK_TRACER_RECORDING_H
+#define EXITWALK_TRACER_RECORDING_H
+
+#include <stdbool.h>
+#include <sqlite3.h>
+#include "err.h"
+
+struct recording {
+	sqlite3 *
+		db; /* read-only; for a cut-off file a private copy with the derived tables added */
+	bool cut_off;     /* the writer never finished it */
+	char banner[256]; /* empty, or what to show above everything (cut off, records lost …) */
+};
+
+/*
+ * Opens `path`. A recording that was cut off is copied (to an unlinked temporary file), its requests
+ * and steps are derived there, and the banner says so; the file itself is never written.
+ * -ENOENT, -EACCES, -EPROTO (not an exitwalk recording), -ENODATA (empty), -ENOTSUP (newer schema),
+ * -EIO (damaged): each with a sentence that says what to do.
+ */
+int recording_open(struct recording *r, const char *path, struct err *e);
+void recording_close(struct recording *r);
+
+/*
+ * Turns events into guest_call, request, step, frame and budget rows, and builds the indexes (derived
+ * rows that are already there are replaced). Called by recorder_finish, by recording_open on a copy
+ * and by `check --repair`.
+ */
+int derive_all(sqlite3 *db, struct err *e);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From records to rows: numbers the events, computes their durations, and puts the rows of vm_exit
+ * together. It sees the merged records of all tracks, one after the other, on the writer's thread.
+ */
+#ifndef EXITWALK_TRACER_ROWS_H
+#define EXITWALK_TRACER_ROWS_H
+
+#include "probe.h"
+#include "store.h"
+
+#define ROWS_TRACKS_MAX 256
+#define ROWS_DISPATCH_DEPTH 8
+
+/* An exit from its run_exit until its run_enter: what vm_exit will say. */
+struct rows_exit {
+	bool open, stored, changed; /* stored: a commit wrote it while it was open */
+	int64_t id, event_id, reason;
+	uint64_t ts, t_dispatch, t_done, t_entry; /* 0: did not happen (yet) */
+	uint64_t value, accesses;
+	int64_t region, result;
+	struct ew_exit_payload p;
+};
+
+struct rows_track {
+	struct rows_exit exit;
+	int64_t during;   /* the exit in which the vCPU is; 0: none, or unknown after a loss */
+	uint64_t entered; /* time of the last run_enter; the others likewise; 0: none */
+	uint64_t host_call, irq_line, previous;
+	unsigned depth; /* of nested dispatches */
+	uint64_t dispatch[ROWS_DISPATCH_DEPTH];
+};
+
+struct rows_counts {
+	uint64_t events, exits, payloads, losses, lost;
+	uint64_t first_ts, last_ts;
+	uint64_t late,
+		late_max_ns; /* records that came after the window, and by how much at most */
+};
+
+struct rows {
+	struct store *store;
+	struct insn_memo *memo;
+	unsigned event_bound;    /* parameters of STMT_EVENT that are not NULL */
+	unsigned char args[256]; /* by kind: how many arguments it has */
+	struct rows_counts n;
+	struct rows_track *track[ROWS_TRACKS_MAX + 1]; /* by track id, from 1 */
+};
+
+int rows_init(struct rows *r, struct store *store, struct err *e);
+void rows_destroy(struct rows *r);
+
+/* Makes room for a track: before records of it come. */
+int rows_add_track(struct rows *r, unsigned track, struct err *e);
+
+/* Stores one record. A time before the last one's is raised to it, and counted: event.id stays in
+ * time order. 0 or -errno of the database. */
+int rows_add(struct rows *r, unsigned track, const struct ew_rec *rec, const void *payload,
+	struct err *e);
+
+/* Before a commit: stores the exits that are still open as far as they are known. */
+int rows_store_open(struct rows *r, struct err *e);
+
+#endif

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/* The recording's database as its recorder sees it. */
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "recording_file.h"
+#include "schema/schema.h"
+#include "sql.h"
+
+static const char *const stmt_sql[STMT_MAX] = {
+#define STMT(id, sql) [STMT_##id] = sql,
+#include "statements.def"
+};
+
+static const char *const exec_sql[EXEC_MAX] = {
+#define EXEC(id, sql) [EXEC_##id] = sql,
+#include "statements.def"
+};
+
+const char *store_sql(enum store_stmt id)
+{
+	return stmt_sql[id];
+}
+
+int store_exec(struct store *s, enum store_exec id, struct err *e)
+{
+	return sql_exec(s->db, e, exec_sql[id]);
+}
+
+/* The sidecars of a recording that is being replaced: SQLite would take a stale log for a live one. */
+static void unlink_recording(const char *path)
+{
+	static const char *const suffix[] = {"", "-wal", "-shm", "-journal"};
+	char name[PATH_MAX + 16];
+
+	for (size_t i = 0; i < sizeof(suffix) / sizeof(suffix[0]); i++) {
+		snprintf(name, sizeof(name), "%s%s", path, suffix[i]);
+		unlink(name);
+	}
+}
+
+static int lock_file(int fd, const char *path, struct err *e)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno == EWOULDBLOCK)
+		return err_set(e, -EBUSY,
+			"%s is being recorded into by another process; choose another file", path);
+	return err_set(e, -errno, "%s cannot be locked: %s", path, strerror(errno));
+}
+
+static int open_new(const char *path, int flags, struct err *e)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | flags, 0644);
+
+	if (fd < 0)
+		return err_set(e, -errno, "%s cannot be created: %s", path, strerror(errno));
+	return fd;
+}
+
+/*
+ * Leaves an empty, locked file at `path`. A recording that is there is unlinked rather than truncated,
+ * so that a viewer that has it open keeps it. Returns the locked descriptor.
+ */
+static int claim(const char *path, struct err *e)
+{
+	int ret, fd = open_new(path, O_NONBLOCK, e);
+
+	if (fd < 0)
+		return fd;
+	ret = lock_file(fd, path, e);
+	if (!ret) {
+		switch (recording_file_kind(fd)) {
+		case RECORDING_FILE_EMPTY:
+			return fd;
+		case RECORDING_FILE_RECORDING:
+			unlink_recording(path);
+			close(fd);
+			fd = open_new(path, O_EXCL, e);
+			if (fd < 0)
+				return fd;
+			ret = lock_file(fd, path, e);
+			if (!ret)
+				return fd;
+			break;
+		default:
+			ret = err_set(e, -EEXIST,
+				"%s exists and is not an exitwalk recording; it is left alone, "
+				"choose "
+				"another file",
+				path);
+		}
+	}
+	close(fd);
+	return ret;
+}
+
+static int create_schema(struct store *s, unsigned max_pages, struct err *e)
+{
+	char pragma[160];
+	int ret = store_exec(s, EXEC_CREATE_PAGES, e);
+
+	snprintf(pragma, sizeof(pragma),
+		"PRAGMA max_page_count = %u; PRAGMA application_id = %d; PRAGMA user_version = %d",
+		max_pages ? max_pages : 4294967294u, SCHEMA_APPLICATION_ID, SCHEMA_VERSION);
+	if (!ret)
+		ret = sql_exec(s->db, e, pragma);
+	if (!ret)
+		ret = store_exec(s, EXEC_CREATE_WAL, e);
+	if (!ret)
+		ret = store_begin(s, e);
+	if (!ret)
+		ret = sql_exec(s->db, e, schema_sql);
+	for (int i = 0; !ret && i < STMT_MAX; i++)
+		ret = sqlite3_prepare_v3(s->db, stmt_sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+			      &s->stmt[i], NULL) == SQLITE_OK
+			      ? 0
+			      : sql_error(s->db, sqlite3_errcode(s->db), e);
+	return ret;
+}
+
+int store_create(struct store *s, const char *path, unsigned max_pages, struct err *e)
+{
+	struct err why = {""};
+	char real[PATH_MAX];
+	int rc, ret;
+
+	memset(s, 0, sizeof(*s));
+	/* Nobody asks SQLite how much memory it has: counting it takes a lock at every allocation. Has no
+	 * effect, and does no harm, if the library is already in use. */
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	/* Through a symbolic link, the file it leads to is replaced, not the link. */
+	if (!realpath(path, real) &&
+		snprintf(real, sizeof(real), "%s", path) >= (int)sizeof(real)) {
+		s->lock = -1;
+		return err_set(e, -ENAMETOOLONG, "the name of the recording is too long");
+	}
+	s->lock = claim(real, e);
+	if (s->lock < 0)
+		return s->lock;
+	rc = sqlite3_open_v2(real, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	ret = rc == SQLITE_OK ? create_schema(s, max_pages, &why) : sql_error(s->db, rc, &why);
+	if (ret) {
+		store_close(s);
+		return err_set(e, ret, "%s cannot be created: %s", path, why.msg);
+	}
+	return 0;
+}
+
+void store_close(struct store *s)
+{
+	if (s->in_transaction)
+		store_exec(s, EXEC_ROLLBACK, NULL);
+	s->in_transaction = false;
+	for (int i = 0; i < STMT_MAX; i++) {
+		sqlite3_finalize(s->stmt[i]);
+		s->stmt[i] = NULL;
+	}
+	/* The lock's descriptor goes last: closing it drops SQLite's own POSIX locks on the file. */
+	if (s->db) {
+		sqlite3_close(s->db);
+		s->db = NULL;
+		close(s->lock);
+		s->lock = -1;
+	}
+}
+
+int store_begin(struct store *s, struct err *e)
+{
+	int ret;
+
+	if (s->in_transaction)
+		return 0;
+	ret = store_exec(s, EXEC_BEGIN, e);
+	s->in_transaction = !ret;
+	return ret;
+}
+
+int store_commit(struct store *s, struct err *e)
+{
+	int ret;
+
+	if (!s->in_transaction)
+		return 0;
+	ret = store_exec(s, EXEC_COMMIT, e);
+	s->in_transaction = ret != 0;
+	return ret;
+}
+
+void store_int(struct store *s, enum store_stmt id, int n, int64_t value)
+{
+	sqlite3_bind_int64(s->stmt[id], n, value);
+}
+
+void store_null(struct store *s, enum store_stmt id, int n)
+{
+	sqlite3_bind_null(s->stmt[id], n);
+}
+
+void store_text(struct store *s, enum store_stmt id, int n, const char *value)
+{
+	sqlite3_bind_text(s->stmt[id], n, value, -1, SQLITE_STATIC);
+}
+
+int store_run(struct store *s, enum store_stmt id, struct err *e)
+{
+	int rc = sqlite3_step(s->stmt[id]);
+	int ret = rc == SQLITE_DONE ? 0 : sql_error(s->db, rc, e);
+
+	sqlite3_reset(s->stmt[id]);
+	return ret;
+}
+
+int store_meta_int(struct store *s, const char *key, int64_t value, struct err *e)
+{
+	store_text(s, STMT_META, 1, key);
+	store_int(s, STMT_META, 2, value);
+	return store_run(s, STMT_META, e);
+}
+
+int store_meta_text(struct store *s, const char *key, const char *value, struct err *e)
+{
+	store_text(s, STMT_META, 1, key);
+	store_text(s, STMT_META, 2, value);
+	return store_run(s, STMT_META, e);
+}
+
+int store_seal(sqlite3 *db, struct err *e)
+{
+	sqlite3_stmt *tables = NULL;
+	int ret = sql_exec(db, e, exec_sql[EXEC_UNSEAL]);
+
+	if (!ret)
+		ret = sql_prepare(db, &tables, e, stmt_sql[STMT_TABLES]);
+	while (!ret && (ret = sql_step(tables, e)) > 0) {
+		/* A table's name cannot be a parameter. */
+		char *sql = sqlite3_mprintf(
+			"INSERT INTO seal(\"table\", rows) SELECT %Q, count(*) FROM \"%w\"",
+			sqlite3_column_text(tables, 0), sqlite3_column_text(tables, 0));
+
+		ret = sql ? sql_exec(db, e, sql) : err_set(e, -ENOMEM, "out of memory");
+		sqlite3_free(sql);
+	}
+	sqlite3_finalize(tables);
+	return ret ? ret : sql_exec(db, e, exec_sql[EXEC_SEAL_KEYS]);
+}
+
+int store_one_file(struct store *s, struct err *e)
+{
+	int ret;
+
+	/* Statements that are not finalized would keep the log in use. */
+	for (int i = 0; i < STMT_MAX; i++) {
+		sqlite3_finalize(s->stmt[i]);
+		s->stmt[i] = NULL;
+	}
+	ret = store_exec(s, EXEC_CHECKPOINT, e);
+	return ret ? ret : store_exec(s, EXEC_ONE_FILE, e);
+}
