@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# What recording costs per exit: a tight loop of OUT, unrecorded and recorded in turn, so that what
+# else happens on the machine hits both. Prints the medians of ns per exit and their ratio.
+#   PAIRS=15 EXITS=100000
+set -eu
+PAIRS=${PAIRS:-15} EXITS=${EXITS:-100000}
+EXITWALK=${EXITWALK:-build/exitwalk}
+if [ ! -r /dev/kvm ] || [ ! -w /dev/kvm ]; then
+	echo "exits: skipped, /dev/kvm is not there or may not be opened"
+	exit 0
+fi
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+measure() { # NAME OPTIONS…: one line "NAME ns"
+	local name=$1 ns
+	shift
+	ns=$("$EXITWALK" run -q --timeout 0 --append "outloop=$EXITS" -o "$tmp/x.exw" "$@" |
+		sed -n 's/.* (\([0-9]*\) ns each).*/\1/p')
+	echo "$name $ns"
+}
+lost() { sqlite3 -readonly "$tmp/x.exw" "SELECT coalesce(sum(n), 0) FROM v_loss"; }
+
+measure warm-up >/dev/null
+for _ in $(seq "$PAIRS"); do
+	measure unrecorded --no-record
+	measure recorded
+done >"$tmp/times"
+
+median() { awk -v n="$1" '$1 == n { print $2 }' "$tmp/times" | sort -n |
+	awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+pair_ratios() { awk '$1 == "unrecorded" { u = $2 } $1 == "recorded" { print $2 / u }' "$tmp/times" |
+	sort -n | awk '{ v[NR] = $1 } END { print v[1], v[NR] }'; }
+read -r low high < <(pair_ratios)
+awk -v u="$(median unrecorded)" -v r="$(median recorded)" -v low="$low" -v high="$high" \
+	-v pairs="$PAIRS" -v exits="$EXITS" -v lost="$(lost)" 'BEGIN {
+	printf "exits: unrecorded %.0f ns, recorded %.0f ns each; ratio recorded : unrecorded %.3f ", u, r, r / u
+	printf "(medians of %d pairs of %d exits; single pairs %.3f to %.3f; %d records lost in the last)\n",
+		pairs, exits, low, high, lost
+	printf "       goal 1.02, at worst 1.10: %s\n", r / u <= 1.02 ? "met" : r / u <= 1.10 ? "within the worst" : "missed"
+}'

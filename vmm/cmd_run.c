@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+/* exitwalk run: boots the guest, records it, and says what to do with the recording. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend.h"
+#include "describe.h"
+#include "diag.h"
+#include "guest_abi.h"
+#include "kick.h"
+#include "layout.h"
+#include "machine.h"
+#include "run_options.h"
+#include "tracer/cmd.h"
+#include "watch.h"
+
+#define DISK_BYTES (1u << 20)
+
+extern const char sample_elf[], sample_elf_end[];
+
+struct run {
+	const struct run_options *o;
+	struct machine machine;
+	struct machine_config config;
+	struct guest_output output;
+	struct describe describe;
+	struct recorder *recorder;
+	char *cmdline; /* of the guest */
+	char entry_why[256];
+	enum ew_stop why;
+};
+
+/* Does `line` have a word that begins with `word`? */
+static bool has_word(const char *line, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = line; (p = strstr(p, word)); p += len)
+		if (p == line || p[-1] == ' ')
+			return true;
+	return false;
+}
+
+/*
+ * The guest must be told how ring 3 can enter its kernel: find out by trying. What the user gives by
+ * --append comes first, and the first of two equal words counts.
+ */
+static int build_cmdline(struct run *r, struct err *e)
+{
+	const struct run_options *o = r->o;
+	enum backend_answer syscall = BACKEND_YES;
+
+	if (has_word(o->append, "outloop="))
+		snprintf(r->entry_why, sizeof(r->entry_why), "not probed: no process runs");
+	else if (has_word(o->append, "entry="))
+		snprintf(r->entry_why, sizeof(r->entry_why), "not probed: given by --append");
+	else
+		syscall = backend_syscall(o->kvm_device, r->entry_why, sizeof(r->entry_why));
+	r->describe.kernel_entry = syscall == BACKEND_NO ? "int80" : "syscall";
+	if (has_word(o->append, "entry=int80"))
+		r->describe.kernel_entry = "int80";
+	r->describe.kernel_entry_why = r->entry_why;
+	if (asprintf(&r->cmdline, "%s%sentry=%s repeat=%u", o->append, *o->append ? " " : "",
+		    r->describe.kernel_entry, o->repeat) < 0) {
+		r->cmdline = NULL;
+		return err_set(e, -ENOMEM, "out of memory: free some");
+	}
+	return 0;
+}
+
+/*
+ * The guest formats a disk that it does not know. A file that merely stands where the default name
+ * points, and is not one of ours, must not be lost that way.
+ */
+static int check_default_disk(const struct run_options *o, struct err *e)
+{
+	char magic[8] = {0};
+	ssize_t n;
+	int fd;
+
+	if (o->disk_given)
+		return 0;
+	fd = open(o->disk, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return 0; /* disk_open makes it, or says why not */
+	n = read(fd, magic, sizeof(magic));
+	close(fd);
+	if (n <= 0 || memcmp(magic, (char[8]){0}, 8) == 0 || memcmp(magic, EW_FS_MAGIC, 8) == 0)
+		return 0;
+	return err_set(e, -EEXIST,
+		"%s exists and is not a disk of the sample guest, which would overwrite it: name a "
+		"disk by -d",
+		o->disk);
+}
+
+static int open_recording(struct run *r, struct err *e)
+{
+	const struct recorder_opts opts = {.ring_slots = r->o->ring_slots};
+	struct probe *p;
+	int rc;
+
+	if (!r->o->record)
+		return 0;
+	rc = recorder_open(&r->recorder, r->o->file, &opts, e);
+	if (rc)
+		return rc;
+	rc = describe_before(r->recorder, &r->machine, &r->describe, e);
+	if (rc)
+		return rc;
+	p = recorder_track(r->recorder, "vcpu", 0, "vCPU 0");
+	if (!p) { /* a describing call failed: recorder_start says which */
+		rc = recorder_start(r->recorder, e);
+		return rc ? rc
+			  : err_set(e, -ENOMEM,
+				    "out of memory for the recorder's ring: try --ring-slots");
+	}
+	machine_record(&r->machine, p, r->recorder);
+	return recorder_start(r->recorder, e);
+}
+
+/* Also after a failure: what has been recorded stays, and says how it ended. */
+static int close_recording(struct run *r, struct err *e)
+{
+	int rc, failed;
+
+	if (!r->recorder)
+		return 0;
+	failed = recorder_stop(r->recorder, e);
+	rc = describe_after(r->recorder, &r->machine, r->why, e);
+	if (rc == 0 && failed == 0)
+		rc = recorder_finish(r->recorder, e);
+	return failed ? failed : rc;
+}
+
+static void summary(const struct run *r)
+{
+	const struct vcpu *v = &r->machine.vcpu;
+	uint64_t ns = v->end - v->start, requests = r->machine.next_request - 1;
+
+	printf("%" PRIu64 " exits in %" PRIu64 ".%06" PRIu64 " s (%" PRIu64 " ns each), %" PRIu64
+	       " disk request%s\n",
+		v->exits, ns / 1000000000, ns / 1000 % 1000000, v->exits ? ns / v->exits : 0,
+		requests, requests == 1 ? "" : "s");
+	printf("disk image  %s\n", r->o->disk);
+	if (!r->recorder)
+		return;
+	printf("recording   %s\n", r->o->file);
+	printf("next        exitwalk view %s    walk it\n", r->o->file);
+	printf("            exitwalk path %s    one write as text\n", r->o->file);
+}
+
+/* The guest's own verdict, or why there is none. */
+static int verdict(struct run *r, struct err *e)
+{
+	int status = r->machine.vcpu.status;
+
+	if (r->why == EW_STOP_GUEST_EXIT && status == 0)
+		return 0;
+	if (r->why == EW_STOP_GUEST_EXIT)
+		return err_set(e, -ECANCELED, "the guest ended with status %d%s", status,
+			r->o->quiet ? ": run without -q to see what it says" : "");
+	if (r->why == EW_STOP_TIMEOUT)
+		return err_set(e, -ETIME,
+			"the guest did not end within %u s: it hangs, or needs a larger --timeout",
+			r->o->timeout);
+	if (r->why == EW_STOP_RECORDER)
+		return err_set(e, recorder_status(r->recorder),
+			"the recorder could not go on (%s): free space on the file's disk; what "
+			"was "
+			"recorded until then is in %s",
+			strerror(-recorder_status(r->recorder)), r->o->file);
+	return err_set(e, -ECANCELED, "%s", stop_text(r->why));
+}
+
+static int run_guest(struct run *r, struct err *e)
+{
+	struct watch watch;
+	int rc = kick_init(e);
+
+	if (rc == 0)
+		rc = watch_start(&watch, &r->machine.vcpu, r->o->timeout, e);
+	if (rc)
+		return rc;
+	rc = open_recording(r, e);
+	if (rc == 0) {
+		r->why = machine_run(&r->machine);
+		watch_disarm(&watch);
+		guest_output_flush(&r->output);
+		if (diag_wanted(r->why))
+			diag_print(stderr, &r->machine.vcpu);
+		rc = close_recording(r, e);
+		if (rc == 0) {
+			summary(r);
+			rc = verdict(r, e);
+		} else if (r->why == EW_STOP_RECORDER) {
+			rc = verdict(r, e);
+		}
+	}
+	watch_end(&watch);
+	return rc;
+}
+
+static int run_all(struct run *r, struct err *e)
+{
+	const struct run_options *o = r->o;
+	int rc = check_default_disk(o, e);
+
+	if (rc == 0)
+		rc = build_cmdline(r, e);
+	if (rc)
+		return rc;
+	guest_output_init(&r->output, o->quiet ? -1 : STDOUT_FILENO);
+	r->config = (struct machine_config){
+		.kvm_device = o->kvm_device,
+		.kernel = sample_elf,
+		.kernel_len = (size_t)(sample_elf_end - sample_elf),
+		.cmdline = r->cmdline,
+		.ram = (uint64_t)o->mem_mib << 20,
+		.disk_path = o->disk,
+		.disk_read_only = o->disk_read_only,
+		.disk_create = o->disk_read_only ? 0 : DISK_BYTES,
+		.output = &r->output,
+	};
+	rc = machine_create(&r->machine, &r->config, e);
+	if (rc)
+		return rc;
+	rc = run_guest(r, e);
+	recorder_free(r->recorder);
+	machine_destroy(&r->machine);
+	return rc;
+}
+
+static int cmd_run_main(int argc, char **argv)
+{
+	struct run_options options;
+	struct run r = {.o = &options};
+	struct err e = {""};
+	int rc;
+
+	rc = run_options_parse(&options, argc, argv, &e);
+	if (rc == 0) {
+		r.describe = (struct describe){
+			.argc = argc,
+			.argv = argv,
+			.config = &r.config,
+			.guest = "sample guest",
+			.timeout = options.timeout,
+			.ring_slots = options.ring_slots,
+		};
+		watch_block_signals();
+		rc = run_all(&r, &e);
+	}
+	free(r.cmdline);
+	run_options_free(&options);
+	if (rc == 0)
+		return 0;
+	fprintf(stderr, "exitwalk run: %s\n", e.msg[0] ? e.msg : strerror(-rc));
+	return 1;
+}
+
+const struct cmd cmd_run = {
+	.name = "run",
+	.summary = "boot a guest and record every exit to a file",
+	.argp = &run_argp,
+	.run = cmd_run_main,
+};

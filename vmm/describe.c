@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+/* Fills in v_meta, devices, regions, symbols and KVM's counters of a recording. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "backend.h"
+#include "describe.h"
+#include "diag.h"
+#include "kvm_stats.h"
+#include "tracer/cmd.h"
+
+/* Many small steps; the first that fails is what is reported. */
+struct steps {
+	struct recorder *r;
+	int rc;
+	int vcpu; /* of counters */
+	bool after;
+};
+
+static void step(struct steps *s, int rc)
+{
+	if (rc < 0 && s->rc == 0)
+		s->rc = rc;
+}
+
+#define META(s, ...) step(s, recorder_meta((s)->r, __VA_ARGS__))
+
+static void meta_time(struct steps *s, const char *key)
+{
+	struct timespec now;
+	char text[64];
+	struct tm tm;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	META(s, key, "%s.%03ldZ", text, now.tv_nsec / 1000000);
+}
+
+/* Words that a shell would split or change are put into single quotes. */
+static void meta_command_line(struct steps *s, const struct describe *d)
+{
+	char *line = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&line, &len);
+
+	if (!f) {
+		step(s, -ENOMEM);
+		return;
+	}
+	for (int i = 0; i < d->argc; i++) {
+		const char *a = d->argv[i];
+		bool quote = i > 0 && (!*a || strpbrk(a, " \t\n'\"\\$`*?[]{}()<>|&;~#!"));
+
+		fputs(i ? " " : "", f);
+		fputs(quote ? "'" : "", f);
+		for (; *a; a++)
+			if (quote && *a == '\'')
+				fputs("'\\''", f);
+			else
+				fputc(*a, f);
+		fputs(quote ? "'" : "", f);
+	}
+	if (fclose(f) == 0)
+		META(s, "command_line", "%s", line);
+	else
+		step(s, -ENOMEM);
+	free(line);
+}
+
+static void meta_parameter(void *ctx, const char *module, const char *parameter, const char *value)
+{
+	char key[256];
+
+	snprintf(key, sizeof(key), "module.%s.%s", module, parameter);
+	META((struct steps *)ctx, key, "%s", value);
+}
+
+static void meta_host(struct steps *s, const struct kvm *k)
+{
+	struct utsname host;
+	char text[256], key[64];
+
+	if (uname(&host) == 0)
+		META(s, "host_kernel", "%s %s %s %s", host.sysname, host.release, host.version,
+			host.machine);
+	backend_cpu_model(text, sizeof(text));
+	META(s, "cpu_model", "%s", text);
+	backend_name(text, sizeof(text));
+	META(s, "kvm_backend", "%s", text);
+	META(s, "kvm_api_version", "%d", k->api_version);
+	for (int i = 0; i < KVM_CAPS; i++) {
+		snprintf(key, sizeof(key), "cap.%s", kvm_cap_info[i].name);
+		META(s, key, "%d", k->cap[i]);
+	}
+	backend_parameters(meta_parameter, s);
+}
+
+static void meta_machine(struct steps *s, const struct machine *m, const struct describe *d)
+{
+	const struct machine_config *c = d->config;
+
+	META(s, "guest", "%s", d->guest);
+	META(s, "guest_command_line", "%s", c->cmdline);
+	META(s, "guest_memory_bytes", "%" PRIu64, c->ram);
+	META(s, "guest_kernel_entry", "%s", d->kernel_entry);
+	META(s, "guest_kernel_entry_why", "%s", d->kernel_entry_why);
+	META(s, "vcpus", "1");
+	META(s, "disk_path", "%s", c->disk_path);
+	META(s, "disk_bytes", "%" PRIu64, m->disk.sectors * 512);
+	META(s, "disk_mode", "%s", c->disk_read_only ? "read-only" : "read-write");
+	META(s, "disk_io_thread", "vCPU");
+	META(s, "kick", "exit to the VMM (no ioeventfd)");
+	META(s, "interrupt", "KVM_IRQ_LINE (no irqfd)");
+	META(s, "guest_debug", "not used (no single-step, no breakpoints)");
+	META(s, "tracefs", "not used");
+	META(s, "registers", "%s",
+		m->vcpu.sync_regs & KVM_SYNC_X86_REGS ? "KVM_CAP_SYNC_REGS" : "KVM_GET_REGS");
+	META(s, "timeout_s", "%u", d->timeout);
+	if (d->ring_slots)
+		META(s, "ring_slots", "%zu", d->ring_slots);
+}
+
+static void counter(void *ctx, const char *name, uint64_t value)
+{
+	struct steps *s = ctx;
+
+	step(s, recorder_kvm_stat(s->r, s->vcpu, name, s->after, value));
+}
+
+static void counters(struct steps *s, struct machine *m)
+{
+	struct err e = {""};
+
+	if (!m->kvm.cap[KVM_HAS_BINARY_STATS_FD])
+		return;
+	s->vcpu = -1;
+	if (kvm_stats_read(m->kvm.vm_fd, counter, s, &e) >= 0) {
+		s->vcpu = 0;
+		kvm_stats_read(m->vcpu.fd, counter, s, &e);
+	}
+	/* Without them the recording is whole, only less can be checked. */
+	if (e.msg[0])
+		META(s, "kvm_stats", "%s", e.msg);
+}
+
+static int finish(const struct steps *s, const char *what, struct err *e)
+{
+	if (s->rc)
+		err_set(e, s->rc,
+			"%s cannot be stored in the recording (%s): is there space, may it be "
+			"written?",
+			what, strerror(-s->rc));
+	return s->rc;
+}
+
+int describe_before(struct recorder *r, struct machine *m, const struct describe *d, struct err *e)
+{
+	struct steps s = {.r = r};
+
+	META(&s, "exitwalk_version", "%s", EXITWALK_VERSION);
+	meta_command_line(&s, d);
+	meta_time(&s, "started_at");
+	META(&s, "clock", "CLOCK_MONOTONIC, ns");
+	meta_host(&s, &m->kvm);
+	meta_machine(&s, m, d);
+#define DEVICE(id, number, name, model) step(&s, recorder_device(r, number, name, model));
+	MACHINE_DEVICES(DEVICE)
+#undef DEVICE
+	for (unsigned i = 0; i < m->bus.count; i++) {
+		const struct bus_region *g = &m->bus.region[i];
+
+		step(&s, recorder_region(r, g->id, g->space, g->base, g->len, g->device, g->name));
+	}
+	step(&s, recorder_symbols_elf(r, d->config->kernel, d->config->kernel_len, d->guest, e));
+	counters(&s, m);
+	return finish(&s, "the description of the machine", e);
+}
+
+int describe_after(struct recorder *r, struct machine *m, enum ew_stop why, struct err *e)
+{
+	struct steps s = {.r = r, .after = true};
+
+	meta_time(&s, "stopped_at");
+	META(&s, "stop_reason", "%s", stop_text(why));
+	if (why == EW_STOP_GUEST_EXIT)
+		META(&s, "guest_exit_status", "%d", m->vcpu.status);
+	META(&s, "exits", "%" PRIu64, m->vcpu.exits);
+	counters(&s, m);
+	return finish(&s, "the end of the run", e);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine: everything of one guest, put together in machine.c as one ordered list of calls. */
+#ifndef EXITWALK_VMM_MACHINE_H
+#define EXITWALK_VMM_MACHINE_H
+
+#include "disk.h"
+#include "guest_output.h"
+#include "kvm.h"
+#include "kvm_irq.h"
+#include "marker.h"
+#include "pci.h"
+#include "uart.h"
+#include "vcpu.h"
+#include "virtio_blk_pci.h"
+
+/* Devices as events number them: DEVICE(ID, number, name, model). */
+#define MACHINE_DEVICES(DEVICE)                                                                    \
+	DEVICE(BLK0, 1, "virtio-blk0", "virtio-blk, legacy PCI")                                   \
+	DEVICE(COM1, 2, "com1", "16550A serial port")                                              \
+	DEVICE(PCI, 3, "pci0", "PCI host bridge, configuration mechanism 1")                       \
+	DEVICE(MARKER, 4, "marker", "marker, exit and POST ports")
+enum machine_device {
+#define DEVICE(id, number, name, model) MACHINE_DEV_##id = number,
+	MACHINE_DEVICES(DEVICE)
+#undef DEVICE
+};
+
+struct machine_config {
+	const char *kvm_device; /* KVM_DEVICE */
+	const void *kernel;     /* an ELF image; borrowed until machine_create returns */
+	size_t kernel_len;
+	const char *cmdline; /* of the guest */
+	uint64_t ram;        /* bytes, a multiple of 4096 */
+	const char *disk_path;
+	bool disk_read_only;
+	uint64_t disk_create;        /* size of a disk that does not exist yet */
+	struct guest_output *output; /* of the serial port; borrowed */
+};
+
+struct machine {
+	struct kvm kvm;
+	struct guest_mem mem;
+	struct bus bus;
+	struct disk disk;
+	struct vcpu vcpu;
+	struct kvm_irq uart_irq, blk_irq;
+	struct uart *uart;
+	struct pci_host *pci;
+	struct virtio_blk_pci *blk;
+	struct marker_ports ports;
+	struct probe
+		*probe; /* of the vCPU's thread, which runs the devices too; NULL: unrecorded */
+	uint64_t next_request;
+};
+
+/* m must stay where it is: devices point into it. On failure nothing is left to destroy. */
+int machine_create(struct machine *m, const struct machine_config *c, struct err *e);
+void machine_destroy(struct machine *m);
+
+/* From now on the run is recorded. Before machine_run. */
+void machine_record(struct machine *m, struct probe *p, const struct recorder *r);
+
+/* Runs the guest on the calling thread until something ends it; m->vcpu.status has the details. */
+enum ew_stop machine_run(struct machine *m);
+
+#endif

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT
+/* Reads the command line of `exitwalk run`. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kvm.h"
+#include "layout.h"
+#include "run_options.h"
+
+#define DEFAULT_FILE "exitwalk.exw"
+#define DEFAULT_TIMEOUT 60
+
+enum { KEY_APPEND = 0x100, KEY_TIMEOUT, KEY_REPEAT, KEY_NO_RECORD, KEY_RING_SLOTS, KEY_KVM };
+
+static const struct argp_option options[] = {
+	{"output", 'o', "FILE", 0,
+		"Write the recording to FILE (exitwalk.exw); an earlier recording is replaced", 1},
+	{"no-record", KEY_NO_RECORD, NULL, 0, "Run without recording", 1},
+	{"ring-slots", KEY_RING_SLOTS, "N", 0,
+		"Room for N records of 64 bytes between the vCPU and the writer (65536)", 1},
+	{"disk", 'd', "IMAGE[,ro]", 0,
+		"Use IMAGE as the guest's disk (FILE's name with .img; made if it is not there); "
+		",ro: "
+		"read-only",
+		2},
+	{"memory", 'm', "MIB", 0, "Give the guest MIB MiB of memory (64)", 2},
+	{"append", KEY_APPEND, "WORDS", 0, "Put WORDS on the guest's command line", 2},
+	{"repeat", KEY_REPEAT, "N", 0, "Let the guest repeat its list of writes N times (1)", 2},
+	{"timeout", KEY_TIMEOUT, "SECONDS", 0, "End a guest that still runs then (60; 0: never)",
+		3},
+	{"kvm", KEY_KVM, "DEVICE", 0, "Use this KVM device (" KVM_DEVICE ")", 3},
+	{"quiet", 'q', NULL, 0, "Do not show the guest's serial output", 3},
+	{0},
+};
+
+static unsigned long number(struct argp_state *state, const char *option, const char *text,
+	unsigned long min, unsigned long max)
+{
+	unsigned long value;
+	char *end;
+
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (errno || end == text || *end || text[0] < '0' || text[0] > '9' || value < min ||
+		value > max)
+		argp_error(state, "%s takes a number from %lu to %lu, not '%s'", option, min, max,
+			text);
+	return value;
+}
+
+static void disk(struct argp_state *state, struct run_options *o, const char *arg)
+{
+	const char *comma = strrchr(arg, ',');
+	size_t len = strlen(arg);
+
+	if (comma && strcmp(comma, ",ro") == 0) {
+		o->disk_read_only = true;
+		len = (size_t)(comma - arg);
+	}
+	if (len == 0)
+		argp_error(state, "-d needs the name of an image");
+	free(o->disk);
+	o->disk = strndup(arg, len);
+	o->disk_given = true;
+	if (!o->disk)
+		argp_failure(state, 1, ENOMEM, "-d");
+}
+
+static void append(struct argp_state *state, struct run_options *o, const char *words)
+{
+	char *line;
+
+	/* Given several times, the words add up. */
+	if (asprintf(&line, "%s%s%s", o->append, *o->append ? " " : "", words) < 0) {
+		argp_failure(state, 1, ENOMEM, "--append");
+		return;
+	}
+	free(o->append);
+	o->append = line;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct run_options *o = state->input;
+
+	switch (key) {
+	case 'o':
+		if (!*arg)
+			argp_error(state, "-o needs the name of a file");
+		o->file = arg;
+		break;
+	case 'd':
+		disk(state, o, arg);
+		break;
+	case 'm':
+		o->mem_mib = (unsigned)number(
+			state, "-m", arg, LAYOUT_RAM_MIN_MIB, LAYOUT_RAM_MAX_MIB);
+		break;
+	case KEY_APPEND:
+		append(state, o, arg);
+		break;
+	case KEY_TIMEOUT:
+		o->timeout = (unsigned)number(state, "--timeout", arg, 0, 1000000);
+		break;
+	case KEY_REPEAT:
+		o->repeat = (unsigned)number(state, "--repeat", arg, 1, 1000000);
+		break;
+	case KEY_RING_SLOTS:
+		o->ring_slots = number(state, "--ring-slots", arg, 256, 1u << 26);
+		if (o->ring_slots & (o->ring_slots - 1))
+			argp_error(state, "--ring-slots takes a power of two, not '%s'", arg);
+		break;
+	case KEY_KVM:
+		o->kvm_device = arg;
+		break;
+	case KEY_NO_RECORD:
+		o->record = false;
+		break;
+	case 'q':
+		o->quiet = true;
+		break;
+	case ARGP_KEY_ARG:
+		argp_error(state, "there is nothing to do with '%s': the guest is built in", arg);
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+const struct argp run_argp = {
+	.options = options,
+	.parser = parse,
+	.doc = "Boot the built-in sample guest on KVM and record every exit, every disk request "
+	       "and every "
+	       "host system call behind it.\v"
+	       "Ctrl-C ends the guest and closes the recording. The exit status is 0 only if the "
+	       "guest "
+	       "ended by itself with status 0.",
+};
+
+/* "dir/w.exw" → "dir/w.img" */
+static char *default_disk(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	const char *dot = strrchr(slash ? slash + 1 : file, '.');
+	size_t len = dot && dot != file && dot[-1] != '/' ? (size_t)(dot - file) : strlen(file);
+	char *disk_name;
+
+	if (asprintf(&disk_name, "%.*s.img", (int)len, file) < 0)
+		return NULL;
+	if (strcmp(disk_name, file) == 0) { /* -o x.img */
+		free(disk_name);
+		if (asprintf(&disk_name, "%s.img", file) < 0)
+			return NULL;
+	}
+	return disk_name;
+}
+
+int run_options_parse(struct run_options *o, int argc, char **argv, struct err *e)
+{
+	*o = (struct run_options){
+		.file = DEFAULT_FILE,
+		.mem_mib = LAYOUT_RAM_DEFAULT_MIB,
+		.timeout = DEFAULT_TIMEOUT,
+		.repeat = 1,
+		.record = true,
+		.kvm_device = KVM_DEVICE,
+		.append = strdup(""),
+	};
+	if (!o->append || argp_parse(&run_argp, argc, argv, 0, NULL, o))
+		return err_set(e, -ENOMEM, "out of memory: free some");
+	if (!o->disk)
+		o->disk = default_disk(o->file);
+	if (!o->disk)
+		return err_set(e, -ENOMEM, "out of memory: free some");
+	if (strcmp(o->disk, o->file) == 0)
+		return err_set(e, -EINVAL,
+			"the recording and the disk are the same file, %s: give another one by -d "
+			"or -o",
+			o->file);
+	return 0;
+}
+
+void run_options_free(struct run_options *o)
+{
+	free(o->disk);
+	free(o->append);
+	o->disk = o->append = NULL;
+}

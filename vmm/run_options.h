@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* The options of `exitwalk run`. */
+#ifndef EXITWALK_VMM_RUN_OPTIONS_H
+#define EXITWALK_VMM_RUN_OPTIONS_H
+
+#include <argp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include "tracer/err.h"
+
+struct run_options {
+	const char *file;                /* the recording */
+	char *disk;                      /* owned */
+	bool disk_given, disk_read_only; /* given: by -d, not derived from `file` */
+	unsigned mem_mib;
+	char *append;     /* owned, never NULL */
+	unsigned timeout; /* s, 0: none */
+	unsigned repeat;
+	size_t ring_slots; /* 0: the recorder's default */
+	bool record, quiet;
+	const char *kvm_device;
+};
+
+extern const struct argp run_argp;
+
+/* A usage error ends the process with status 64, as argp does; -ENOMEM otherwise. */
+int run_options_parse(struct run_options *o, int argc, char **argv, struct err *e);
+void run_options_free(struct run_options *o);
+
+#endif

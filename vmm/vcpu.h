@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* One virtual CPU: its state at the start, the KVM_RUN loop, and what is recorded of each exit. */
+#ifndef EXITWALK_VMM_VCPU_H
+#define EXITWALK_VMM_VCPU_H
+
+#include <linux/kvm.h>
+#include <stdbool.h>
+#include "bus.h"
+#include "kvm.h"
+#include "mem.h"
+#include "tracer/probe.h"
+
+struct recorder;
+
+/* What is kept of the last exits, for a message when the guest cannot go on. */
+#define VCPU_HISTORY 10
+struct exit_note {
+	uint64_t number, addr, rip; /* rip: 0 in unrecorded runs */
+	uint32_t reason, count;
+	uint8_t size, space, is_write;
+};
+
+struct vcpu {
+	int fd;
+	const struct kvm *kvm;
+	struct kvm_run *run; /* shared with KVM */
+	unsigned sync_regs;  /* KVM_SYNC_X86_* that KVM can deliver with each return */
+	struct guest_mem *mem;
+	struct bus *bus;
+	struct probe *probe;             /* NULL: unrecorded */
+	const struct recorder *recorder; /* asked at each exit whether it can go on; or NULL */
+
+	uint64_t exits;      /* returns of KVM_RUN so far = the number of the last exit */
+	uint64_t start, end; /* CLOCK_MONOTONIC of the first KVM_RUN and after the last, ns */
+	int stop;            /* enum ew_stop; 0 = go on. Set by any thread, atomically */
+	int status; /* guest's exit status (EW_STOP_GUEST_EXIT), errno (EW_STOP_RUN_FAILED) */
+
+	uint64_t cr3;         /* as last read */
+	uint64_t cr3_exit;    /* the exit at which it was read */
+	uint64_t sregs_until; /* up to this exit the system registers come with each return */
+	uint64_t regs_exit;   /* without sync_regs: the exit at which run->s.regs.regs was read */
+	struct exit_note history[VCPU_HISTORY]; /* exit n is at n % VCPU_HISTORY */
+};
+
+/* Creates vCPU `id` of k; on failure nothing is left to destroy. */
+int vcpu_create(struct vcpu *v, const struct kvm *k, unsigned id, struct err *e);
+void vcpu_destroy(struct vcpu *v);
+
+/* CPUID, MSRs, FPU, LAPIC and the registers of the 64-bit boot protocol. boot.h has been here. */
+int vcpu_reset(struct vcpu *v, unsigned id, uint64_t entry, struct err *e);
+
+/* Long mode, CPL 0, flat segments, page tables at pml4, GDT at gdt (an image of boot_gdt). */
+void vcpu_long_mode(struct kvm_sregs *s, uint64_t pml4, uint64_t gdt);
+/* A segment as its GDT descriptor describes it; rpl goes into the selector. */
+struct kvm_segment vcpu_segment(uint64_t descriptor, uint16_t selector);
+
+int vcpu_set_msr(struct vcpu *v, uint32_t index, uint64_t value, struct err *e);
+
+/* Runs the guest until v->stop is set; returns it. The calling thread must have called kick_init. */
+enum ew_stop vcpu_run(struct vcpu *v);
+
+/* Asks the loop to end; the first reason wins. Any thread; another thread must then kick the vCPU's. */
+void vcpu_stop(struct vcpu *v, enum ew_stop why, int status);
+
+/* The guest's CR3 at the present exit, and its registers. For the vCPU's own thread. */
+uint64_t vcpu_cr3(struct vcpu *v);
+/* Is v->cr3 the present one already, at no cost? */
+bool vcpu_cr3_known(struct vcpu *v);
+const struct kvm_regs *vcpu_regs(struct vcpu *v);
+
+/* bus.on_snapshot: registers and stack into the recording. ctx = the vCPU. */
+void vcpu_snapshot(void *ctx, enum ew_snapshot_why why);
+
+/* exits.c: acts on run->exit_reason. */
+void exit_handle(struct vcpu *v);
+/* "KVM_EXIT_IO", or "unknown exit reason" */
+const char *exit_name(uint32_t reason);
+/* What the exit says of an access; zeroes (and EW_SPACE_MAX) if it is none. */
+void exit_access(const struct kvm_run *run, struct ew_exit_payload *x);
+
+/* insn_bytes.c: fills in x->insn and x->insn_ok; x->rip and x->space are set. */
+void insn_bytes(struct vcpu *v, uint32_t reason, struct ew_exit_payload *x);
+/* Is there an IN or OUT at insn[8], or one that ends right before it? */
+bool insn_is_port_io(const uint8_t insn[24], unsigned ok);
+
+#endif

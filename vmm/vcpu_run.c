@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+/* The KVM_RUN loop, and what it records: the hot path. */
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "tracer/recorder.h"
+#include "vcpu.h"
+
+#define SNAPSHOT_STACK 4096
+#define MAX_EAGAIN 1000
+
+void vcpu_stop(struct vcpu *v, enum ew_stop why, int status)
+{
+	int go_on = 0;
+
+	/* Only the vCPU's own thread has a status to tell, so nobody else writes it. */
+	if (__atomic_compare_exchange_n(
+		    &v->stop, &go_on, (int)why, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED) &&
+		status)
+		v->status = status;
+	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_RELEASE);
+}
+
+/*
+ * CR3 has its price: KVM_GET_SREGS costs as much as a whole exit (4.5 us on kvm_pvm), and to have the
+ * system registers with every return of KVM_RUN costs 0.2 us each time. Who needs CR3 needs it soon
+ * again (markers, snapshots), while a polling loop never does. So they come along for the next exits
+ * after they were needed, and the ioctl is only for the first of them.
+ */
+#define SREGS_FOR 64
+
+bool vcpu_cr3_known(struct vcpu *v)
+{
+	if (v->cr3_exit != v->exits && (v->run->kvm_valid_regs & KVM_SYNC_X86_SREGS)) {
+		v->cr3 = v->run->s.regs.sregs.cr3;
+		v->cr3_exit = v->exits;
+	}
+	return v->cr3_exit == v->exits;
+}
+
+uint64_t vcpu_cr3(struct vcpu *v)
+{
+	struct kvm_sregs sregs;
+
+	v->sregs_until = v->exits + SREGS_FOR;
+	if (!vcpu_cr3_known(v) && ioctl(v->fd, KVM_GET_SREGS, &sregs) == 0) {
+		v->cr3 = sregs.cr3;
+		v->cr3_exit = v->exits;
+	}
+	return v->cr3;
+}
+
+const struct kvm_regs *vcpu_regs(struct vcpu *v)
+{
+	struct kvm_regs *regs = &v->run->s.regs.regs;
+
+	if (!(v->run->kvm_valid_regs & KVM_SYNC_X86_REGS) && v->regs_exit != v->exits &&
+		ioctl(v->fd, KVM_GET_REGS, regs) == 0)
+		v->regs_exit = v->exits;
+	return regs;
+}
+
+/*
+ * `cost` is what reading the registers and gathering the stack took; the copy of the gathered bytes
+ * into the ring comes after it, because the record must carry the number.
+ */
+void vcpu_snapshot(void *ctx, enum ew_snapshot_why why)
+{
+	struct vcpu *v = ctx;
+	struct {
+		struct ew_regs regs;
+		uint8_t stack[SNAPSHOT_STACK];
+	} s;
+	uint64_t begin, cr3, bytes;
+
+	_Static_assert(sizeof(struct ew_regs) == sizeof(struct kvm_regs), "the same order");
+	if (!v->probe)
+		return;
+	begin = probe_now();
+	memcpy(&s.regs, vcpu_regs(v), sizeof(s.regs));
+	cr3 = vcpu_cr3(v);
+	bytes = mem_read_virt(v->mem, cr3, s.regs.rsp, s.stack, sizeof(s.stack));
+	PROBE_DATA(v->probe, begin, EW_SNAPSHOT, &s, (uint32_t)(sizeof(s.regs) + bytes), why, cr3,
+		s.regs.rsp, bytes, probe_now() - begin);
+}
+
+static void note(struct vcpu *v, const struct ew_exit_payload *x, uint32_t reason)
+{
+	v->history[v->exits % VCPU_HISTORY] = (struct exit_note){
+		.number = v->exits,
+		.reason = reason,
+		.addr = x->addr,
+		.rip = x->rip,
+		.count = x->count,
+		.size = x->size,
+		.space = x->space,
+		.is_write = x->is_write,
+	};
+}
+
+/* One round: KVM_RUN, and its record. Returns the errno of KVM_RUN, 0 on success. */
+static int enter(struct vcpu *v)
+{
+	struct kvm_run *run = v->run;
+	struct ew_exit_payload x;
+	uint32_t reason;
+	uint64_t ts = 0;
+	int error = 0;
+
+	if (v->probe) {
+		run->kvm_valid_regs = v->exits < v->sregs_until
+					      ? v->sync_regs
+					      : v->sync_regs & ~(unsigned)KVM_SYNC_X86_SREGS;
+		PROBE_AT(v->probe, probe_now(), EW_RUN_ENTER, v->exits);
+	}
+	if (ioctl(v->fd, KVM_RUN, 0) < 0)
+		error = errno;
+	if (v->probe)
+		ts = probe_now();
+	v->exits++;
+	/* On an error KVM need not have set exit_reason: it may be that of the exit before. */
+	if (error == EINTR || error == EAGAIN)
+		reason = KVM_EXIT_INTR;
+	else
+		reason = run->exit_reason;
+	if (reason == KVM_EXIT_IO || reason == KVM_EXIT_MMIO)
+		exit_access(run, &x);
+	else
+		x = (struct ew_exit_payload){.count = 1, .space = EW_SPACE_MAX};
+	if (v->probe) {
+		x.rip = vcpu_regs(v)->rip;
+		insn_bytes(v, reason, &x);
+		PROBE_DATA(v->probe, ts, EW_RUN_EXIT, &x, sizeof(x), v->exits, reason);
+	}
+	note(v, &x, reason);
+	return error;
+}
+
+enum ew_stop vcpu_run(struct vcpu *v)
+{
+	unsigned again = 0;
+
+	v->start = probe_now();
+	PROBE_AT(v->probe, v->start, EW_MACHINE_START, 0);
+	while (!__atomic_load_n(&v->stop, __ATOMIC_RELAXED)) {
+		int error = enter(v);
+
+		if (error == 0)
+			exit_handle(v);
+		else if (error == EAGAIN && ++again > MAX_EAGAIN)
+			vcpu_stop(v, EW_STOP_RUN_FAILED, error);
+		else if (error != EINTR && error != EAGAIN)
+			vcpu_stop(v, EW_STOP_RUN_FAILED, error);
+		if (v->recorder && recorder_status(v->recorder))
+			vcpu_stop(v, EW_STOP_RECORDER, 0);
+	}
+	v->end = probe_now();
+	PROBE_AT(
+		v->probe, v->end, EW_MACHINE_STOP, (uint64_t)v->stop, (uint64_t)(int64_t)v->status);
+	return (enum ew_stop)v->stop;
+}

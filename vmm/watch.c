@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+/* A thread that waits for signals and a timer, and ends the vCPU's loop. */
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "kick.h"
+#include "watch.h"
+
+static sigset_t taken(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	return set;
+}
+
+void watch_block_signals(void)
+{
+	sigset_t set = taken();
+
+	/* A reader of our output that goes away, or a file that may not grow, is an error of write(2)
+	 * and must not kill the process: the recording would be cut off. */
+	sigaddset(&set, SIGPIPE);
+	sigaddset(&set, SIGXFSZ);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+static void stop(struct watch *w, enum ew_stop why)
+{
+	pthread_mutex_lock(&w->lock);
+	if (w->armed) {
+		vcpu_stop(w->vcpu, why, 0);
+		pthread_kill(w->vcpu_thread, KICK_SIGNAL);
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void *wait_for_it(void *arg)
+{
+	struct watch *w = arg;
+	struct pollfd p[] = {{w->done, POLLIN, 0}, {w->signals, POLLIN, 0}, {w->timer, POLLIN, 0}};
+
+	while (poll(p, 3, -1) > 0 || errno == EINTR) {
+		struct signalfd_siginfo info;
+		uint64_t expirations;
+
+		if (p[0].revents)
+			return NULL;
+		if (p[1].revents && read(w->signals, &info, sizeof(info)) > 0)
+			stop(w, EW_STOP_SIGNAL);
+		if (p[2].revents && read(w->timer, &expirations, sizeof(expirations)) > 0)
+			stop(w, EW_STOP_TIMEOUT);
+	}
+	return NULL;
+}
+
+static void close_all(struct watch *w)
+{
+	if (w->signals >= 0)
+		close(w->signals);
+	if (w->timer >= 0)
+		close(w->timer);
+	if (w->done >= 0)
+		close(w->done);
+}
+
+int watch_start(struct watch *w, struct vcpu *v, unsigned seconds, struct err *e)
+{
+	struct itimerspec when = {.it_value.tv_sec = seconds};
+	sigset_t set = taken();
+	int rc;
+
+	*w = (struct watch){.vcpu = v, .vcpu_thread = pthread_self(), .armed = 1};
+	pthread_mutex_init(&w->lock, NULL);
+	w->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	w->done = eventfd(0, EFD_CLOEXEC);
+	if (w->signals < 0 || w->timer < 0 || w->done < 0)
+		rc = errno;
+	else if (timerfd_settime(w->timer, 0, &when, NULL))
+		rc = errno;
+	else
+		rc = pthread_create(&w->thread, NULL, wait_for_it, w);
+	if (rc) {
+		close_all(w);
+		return err_set(e, -rc, "the thread that watches for Ctrl-C cannot start: %s",
+			strerror(rc));
+	}
+	return 0;
+}
+
+void watch_disarm(struct watch *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->armed = 0;
+	pthread_mutex_unlock(&w->lock);
+}
+
+void watch_end(struct watch *w)
+{
+	uint64_t one = 1;
+
+	if (write(w->done, &one, sizeof(one)) == sizeof(one))
+		pthread_join(w->thread, NULL);
+	close_all(w);
+	pthread_mutex_destroy(&w->lock);
+}
