@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* What the model*.c files share and nobody else sees. */
+#ifndef EXITWALK_TUI_MODEL_PRIV_H
+#define EXITWALK_TUI_MODEL_PRIV_H
+
+#include <sqlite3.h>
+#include "model.h"
+
+enum model_sql {
+#define SQL(id, text) Q_##id,
+#include "model_sql.def"
+	Q_MAX
+};
+
+/* The rows around the cursor, in order of their key. */
+struct window {
+	struct row *row;
+	struct request *request; /* filled in MODEL_REQUESTS only */
+	int n, cur;              /* cur is -1 if n is 0 */
+	bool more_before, more_after;
+};
+
+#define QUEUES_MAX 16
+struct queue_setup {
+	int64_t device, queue, size, desc, avail, used;
+};
+
+struct model {
+	struct recording *rec;
+	char name[64];
+	sqlite3_stmt *stmt[Q_MAX];
+	enum model_mode mode;
+	struct window win;
+	int span, cap; /* rows wanted around the cursor; rows that fit into win */
+	bool has_request;
+	struct request request;                         /* the current one, valid if has_request */
+	int64_t first_request, last_request, last_step; /* MODEL_NONE if there are none */
+	int64_t first_event, last_event, first_ts;
+	int64_t lost;
+	struct queue_setup queue[QUEUES_MAX];
+	unsigned queues;
+	char note[256];
+};
+
+/*
+ * Resets and returns the statement with a (and b, c) bound, MODEL_NONE as NULL; NULL if it cannot
+ * be prepared. The caller steps it; the next mq() of the same id resets it again.
+ */
+sqlite3_stmt *mq(struct model *m, enum model_sql q, int64_t a, int64_t b, int64_t c);
+/* true: there is a row. An error goes to the note. */
+bool mq_row(struct model *m, sqlite3_stmt *s);
+void mq_done(sqlite3_stmt *s);               /* ends the reading early; NULL is fine */
+int64_t mq_int(sqlite3_stmt *s, int column); /* 0 for NULL */
+int64_t mq_col(sqlite3_stmt *s, int column); /* MODEL_NONE for NULL */
+void mq_text(sqlite3_stmt *s, int column, char *buf, size_t size);
+/* First column of the first row, or MODEL_NONE. */
+int64_t mq_one(struct model *m, enum model_sql q, int64_t a, int64_t b, int64_t c);
+
+/* model_window.c: puts the cursor on the row with this key, or the nearest; false if the list is
+ * empty. */
+bool window_load(struct model *m, int64_t id);
+bool request_select(struct model *m, int64_t id);
+/* Number of the first row (1..last) whose value by query q, rising with it, is > key; last + 1 if
+ * none. */
+int64_t upper_bound(struct model *m, enum model_sql q, int64_t last, int64_t key);
+
+/* model_names.c. Each returns buf. */
+const char *name_of(struct model *m, const char *list, int64_t value, char *buf, size_t size);
+const char *label_of(struct model *m, const char *list, int64_t value, char *buf, size_t size);
+const char *symbol_of(struct model *m, uint64_t addr, char *buf, size_t size);
+const char *thing_of(struct model *m, enum model_sql q, int64_t id, char *buf, size_t size);
+const char *explain_symbol(const char *name); /* NULL: nothing to say */
+const char *explain_stage(int stage);
+/* An event's argument as its kind's text template shows it. */
+void argument(struct model *m, const char *template, const char *arg, int64_t value, char *buf,
+	size_t size);
+
+/* The last event at or before the cursor; MODEL_NONE if there is none. */
+int64_t cursor_event(struct model *m);
+
+/* model_lines.c */
+struct line *line_add(struct lines *l, enum line_kind kind);
+__attribute__((format(printf, 3, 4))) void line_text(
+	struct lines *l, enum line_kind kind, const char *fmt, ...);
+__attribute__((format(printf, 4, 5))) void line_field(
+	struct lines *l, const char *key, const char *note, const char *fmt, ...);
+
+#define X(id, fn, title) void pane_##fn(struct model *m, struct lines *out);
+MODEL_PANES(X)
+#undef X
+
+#endif

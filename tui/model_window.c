@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* The list under the cursor: a window of rows, read by key, that follows the cursor. */
+#include "model_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SPAN_MAX 512 /* rows of the tallest terminal that is drawn in full */
+
+static enum model_what what_of(const char *s)
+{
+	if (s && strcmp(s, "frame") == 0)
+		return WHAT_FRAME;
+	if (s && strcmp(s, "insn") == 0)
+		return WHAT_INSN;
+	if (s && strcmp(s, "absent") == 0)
+		return WHAT_ABSENT;
+	return WHAT_EVENT;
+}
+
+/* Columns of ROW_STEP and ROW_EVENT. */
+static void row_read(sqlite3_stmt *s, struct row *r)
+{
+	r->id = sqlite3_column_int64(s, 0);
+	r->what = what_of((const char *)sqlite3_column_text(s, 1));
+	r->stage = sqlite3_column_int(s, 2);
+	r->layer = sqlite3_column_int(s, 3);
+	if (r->layer < 0 || r->layer >= MODEL_LAYERS)
+		r->layer = 0;
+	if (r->stage < 0 || r->stage > MODEL_STAGES)
+		r->stage = 0;
+	r->event = mq_col(s, 4);
+	r->frame = mq_col(s, 5);
+	/* A frame's or an instruction's event says when it was copied, not when it ran. */
+	r->ts = r->what == WHAT_EVENT ? mq_col(s, 6) : MODEL_NONE;
+	r->dur = r->what == WHAT_EVENT ? mq_col(s, 7) : MODEL_NONE;
+	r->kind = mq_col(s, 8);
+	r->exit_id = mq_col(s, 9);
+	mq_text(s, 10, r->text, sizeof(r->text));
+	mq_text(s, 11, r->track, sizeof(r->track));
+}
+
+/* Columns of ROW_REQUEST. */
+static void request_read(sqlite3_stmt *s, struct request *q)
+{
+	int64_t *const number[] = {&q->id, &q->sector, &q->bytes, &q->t_first, &q->t_last,
+		&q->exits, &q->pid, &q->kick_exit, &q->device, &q->queue, &q->head, &q->call};
+	const int numbers = sizeof(number) / sizeof(number[0]);
+
+	for (int i = 0; i < numbers; i++)
+		*number[i] = mq_col(s, i);
+	mq_text(s, numbers, q->type, sizeof(q->type));
+	mq_text(s, numbers + 1, q->status, sizeof(q->status));
+	mq_text(s, numbers + 2, q->comm, sizeof(q->comm));
+	mq_text(s, numbers + 3, q->syscall, sizeof(q->syscall));
+	mq_text(s, numbers + 4, q->device_name, sizeof(q->device_name));
+}
+
+static void read_into(struct model *m, sqlite3_stmt *s, int i)
+{
+	if (m->mode != MODEL_REQUESTS) {
+		row_read(s, &m->win.row[i]);
+		return;
+	}
+	request_read(s, &m->win.request[i]);
+	m->win.row[i] = (struct row){.id = m->win.request[i].id,
+		.event = MODEL_NONE,
+		.frame = MODEL_NONE,
+		.ts = m->win.request[i].t_first,
+		.dur = MODEL_NONE,
+		.kind = MODEL_NONE,
+		.exit_id = MODEL_NONE};
+}
+
+static sqlite3_stmt *list(struct model *m, bool after, int64_t id, int limit)
+{
+	static const enum model_sql q[MODEL_MODES][2] = {
+		[MODEL_PATH] = {Q_STEP_BEFORE, Q_STEP_AFTER},
+		[MODEL_TIMELINE] = {Q_EVENT_BEFORE, Q_EVENT_AFTER},
+		[MODEL_REQUESTS] = {Q_REQUEST_BEFORE, Q_REQUEST_AFTER},
+	};
+
+	return mq(m, q[m->mode][after], m->mode == MODEL_PATH ? m->request.id : MODEL_NONE, id,
+		limit);
+}
+
+bool window_load(struct model *m, int64_t id)
+{
+	struct window *w = &m->win;
+	int half = m->cap / 2, back = half;
+	sqlite3_stmt *s;
+
+	w->n = 0;
+	w->cur = -1;
+	w->more_before = w->more_after = false;
+	if (m->mode == MODEL_PATH && !m->has_request)
+		return false;
+	s = list(m, false, id, half);
+	while (back > 0 && mq_row(m, s))
+		read_into(m, s, --back);
+	w->more_before = back == 0;
+	w->n = half - back;
+	memmove(w->row, w->row + back, (size_t)w->n * sizeof(*w->row));
+	memmove(w->request, w->request + back, (size_t)w->n * sizeof(*w->request));
+	w->cur = w->n;
+
+	s = list(m, true, id, m->cap - half);
+	while (w->n < w->cur + m->cap - half && mq_row(m, s))
+		read_into(m, s, w->n++);
+	w->more_after = w->n == w->cur + m->cap - half;
+	if (w->cur >= w->n)
+		w->cur = w->n - 1;
+	return w->n > 0;
+}
+
+void model_span(struct model *m, unsigned rows)
+{
+	int span = rows < 16 ? 16 : rows > SPAN_MAX ? SPAN_MAX : (int)rows;
+	int cap = span * 4;
+	const struct row *r = model_row(m, 0);
+	int64_t id = r ? r->id : 0;
+	struct row *row;
+	struct request *request;
+
+	if (span == m->span)
+		return;
+	row = realloc(m->win.row, (size_t)cap * sizeof(*row));
+	if (row)
+		m->win.row = row;
+	request = realloc(m->win.request, (size_t)cap * sizeof(*request));
+	if (request)
+		m->win.request = request;
+	if (!row || !request) { /* a smaller one was shrunk for certain; else keep the old size */
+		m->cap = m->cap < cap ? m->cap : cap;
+		return;
+	}
+	m->span = span;
+	m->cap = cap;
+	window_load(m, id);
+}
+
+const struct row *model_row(const struct model *m, int rel)
+{
+	int i = m->win.cur + rel;
+
+	return m->win.cur >= 0 && i >= 0 && i < m->win.n ? &m->win.row[i] : NULL;
+}
+
+const struct request *model_request_row(const struct model *m, int rel)
+{
+	int i = m->win.cur + rel;
+
+	if (m->mode != MODEL_REQUESTS || m->win.cur < 0 || i < 0 || i >= m->win.n)
+		return NULL;
+	return &m->win.request[i];
+}
+
+bool request_select(struct model *m, int64_t id)
+{
+	sqlite3_stmt *s = mq(m, Q_REQUEST_AFTER, MODEL_NONE, id, 1);
+
+	if (!mq_row(m, s))
+		return false;
+	request_read(s, &m->request);
+	sqlite3_reset(s);
+	m->has_request = true;
+	m->last_step = mq_one(m, Q_LAST_STEP, m->request.id, MODEL_NONE, MODEL_NONE);
+	return true;
+}

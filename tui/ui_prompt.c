@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* Typing: the search, which follows each letter, and going to a number. */
+#include "ui_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "tty.h"
+
+#define SLICE 4096 /* rows between two looks at the keyboard */
+
+/*
+ * Searches from the cursor. A key ends a search that takes long: the user need not wait for the end
+ * of a large recording.
+ */
+static bool search(struct ui *ui, const char *needle, int dir, bool here)
+{
+	int64_t resume = 0;
+	enum find_result found;
+
+	do {
+		found = model_find(ui->m, needle, dir, here, SLICE, &resume);
+	} while (found == FIND_MORE && !tty_pending());
+	if (found == FIND_MORE)
+		model_say(ui->m, "searched up to %lld and stopped for the key", (long long)resume);
+	else if (found == FIND_MISS && *needle)
+		model_say(ui->m, "no match %s", dir > 0 ? "from here on" : "before this");
+	return found == FIND_HIT;
+}
+
+void search_again(struct ui *ui, int dir)
+{
+	if (!ui->needle[0])
+		model_say(ui->m, "nothing to search for yet: / begins a search");
+	else
+		search(ui, ui->needle, dir, false);
+}
+
+void prompt_open(struct ui *ui, char kind)
+{
+	const struct row *r = model_row(ui->m, 0);
+
+	ui->prompt = kind;
+	ui->typed[0] = 0;
+	ui->origin = r ? r->id : 0;
+}
+
+static void typed(struct ui *ui)
+{
+	if (ui->prompt != '/' || !ui->typed[0])
+		return;
+	model_seek(ui->m, ui->origin);
+	search(ui, ui->typed, 1, true);
+}
+
+static void accept(struct ui *ui)
+{
+	char kind = ui->prompt, *end;
+	long long n;
+
+	ui->prompt = 0;
+	if (!ui->typed[0])
+		return;
+	if (kind == '/') {
+		snprintf(ui->needle, sizeof(ui->needle), "%s", ui->typed);
+		return; /* the cursor is there already; a miss has been said */
+	}
+	errno = 0;
+	n = strtoll(ui->typed, &end, 10);
+	if (errno || *end || n < 0)
+		model_say(ui->m, "'%s' is not a number", ui->typed);
+	else if (kind == ':')
+		model_goto_request(ui->m, n);
+	else
+		model_goto_event(ui->m, n);
+}
+
+static void rub_out(struct ui *ui)
+{
+	size_t len = strlen(ui->typed);
+
+	while (len > 0 && ((unsigned char)ui->typed[len - 1] & 0xc0) == 0x80)
+		len--; /* the tail of a UTF-8 sequence */
+	if (len > 0)
+		ui->typed[len - 1] = 0;
+	else
+		ui->prompt = 0;
+	typed(ui);
+}
+
+void prompt_key(struct ui *ui, int key)
+{
+	size_t len = strlen(ui->typed);
+
+	switch (key) {
+	case '\n':
+	case '\r':
+	case KEY_ENTER:
+		typed(ui); /* so that a miss is said again */
+		accept(ui);
+		break;
+	case 27:
+		if (ui->prompt == '/')
+			model_seek(ui->m, ui->origin);
+		ui->prompt = 0;
+		break;
+	case KEY_BACKSPACE:
+	case 127:
+	case 8:
+		rub_out(ui);
+		break;
+	default:
+		if (key < 256 && key >= ' ' && len + 1 < sizeof(ui->typed)) {
+			ui->typed[len] = (char)key;
+			ui->typed[len + 1] = 0;
+			typed(ui);
+		}
+	}
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* The help screen, made from the key table, and what the signs mean. */
+#include "view.h"
+
+#include <string.h>
+#include "keys.h"
+
+static const char *const signs[][2] = {
+	{"usr krn ║ KVM VMM hst",
+		"who was running: guest process, guest kernel, KVM, VMM, host kernel"},
+	{"u k ║ K V H", "the same where there is little room"},
+	{"║", "the border between guest and host, crossed by VM exit and VM entry"},
+	{"●", "a step, on the evidence of recorded rows"},
+	{"○", "a step that was not recorded; its text says what it would need"},
+	{"since, Δ", "time since the request began, and since the last step that has a time"},
+};
+
+/* Counts when r.h is 0. Returns the lines there are. */
+static int draw(struct ui *ui, struct rect r, int skip)
+{
+	const char *group = "";
+	int n = 0;
+#define AT (r.h > 0 && n >= skip && n - skip < r.h ? r.y + n - skip : -1)
+
+	for (const struct tui_key *k = tui_keys; k->command != CMD_NONE; k++) {
+		if (strcmp(group, k->group) != 0) {
+			group = k->group;
+			screen_put(&ui->s, AT, r.x, r.w, STYLE_HEAD, group);
+			n++;
+		}
+		screen_put(&ui->s, AT, r.x + 2, 22, STYLE_BOLD, k->names);
+		screen_put(&ui->s, AT, r.x + 26, r.w - 26, STYLE_NORMAL, k->text);
+		n++;
+	}
+	screen_put(&ui->s, AT, r.x, r.w, STYLE_HEAD, "Signs");
+	n++;
+	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
+		screen_put(&ui->s, AT, r.x + 2, 22, STYLE_BOLD, signs[i][0]);
+		screen_put(&ui->s, AT, r.x + 26, r.w - 26, STYLE_NORMAL, signs[i][1]);
+		n++;
+	}
+#undef AT
+	return n;
+}
+
+void view_help(struct ui *ui, struct rect r)
+{
+	int all = draw(ui, (struct rect){0, r.x, 0, r.w}, 0);
+	struct rect body = {r.y + 1, r.x + 1, r.h - 2, r.w - 2};
+
+	if (ui->help_scroll > all - body.h)
+		ui->help_scroll = all - body.h;
+	if (ui->help_scroll < 0)
+		ui->help_scroll = 0;
+	screen_fill(&ui->s, r.y, r.x, r.w, STYLE_BAR, " ");
+	screen_put(&ui->s, r.y, r.x + 1, r.w - 1, STYLE_BAR, "exitwalk view: keys and signs");
+	draw(ui, body, ui->help_scroll);
+	screen_put(&ui->s, r.y + r.h - 1, r.x + 1, r.w - 1, STYLE_DIM,
+		all > body.h ? "Down and Up scroll, Esc or ? goes back" : "Esc or ? goes back");
+}
