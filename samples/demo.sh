@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# make demo: record the sample guest on this machine's KVM and open the UI on it. Without a usable KVM
+# a shipped recording is shown, without a terminal the path is printed as text.
+set -eu
+exitwalk=$1
+here=$(dirname "$0")
+dir=${TMPDIR:-/tmp}/exitwalk-demo-$(id -u)
+mkdir -p "$dir"
+chmod 700 "$dir"
+file=$dir/demo.exw
+
+if "$exitwalk" doctor >"$dir/doctor.txt" 2>&1; then
+	"$exitwalk" run -o "$file"
+else
+	file=$(find "$here/recordings" -name '*.exw' | sort | head -n 1)
+	echo "demo: /dev/kvm cannot record here (exitwalk doctor tells why); showing $file, recorded elsewhere."
+fi
+
+if [ -t 0 ] && [ -t 1 ]; then
+	"$exitwalk" view "$file"
+	echo "The recording is $file; the same as text: exitwalk path $file"
+else
+	"$exitwalk" path "$file"
+fi
