@@ -33,8 +33,7 @@ int check_file(struct check *c, struct err *e)
 	sql_meta(c->db, "state", state, sizeof(state));
 	if (c->recording->cut_off)
 		check_say(c, CHECK_FAIL, "complete",
-			"the recording was cut off (meta state = '%s'); --repair derives its "
-			"requests"
+			"the recording was cut off (meta state = '%s'); --repair derives its requests"
 			" and seals it",
 			state);
 	else if (*sql_meta(c->db, "cut_off", state, sizeof(state)))
@@ -167,8 +166,7 @@ static int missing_key(struct check *c, const char *table, char *key, size_t siz
 		"WITH RECURSIVE k(key, rest) AS (SELECT NULL, keys || char(10) FROM seal WHERE"
 		" \"table\" = ?1 UNION ALL SELECT substr(rest, 1, instr(rest, char(10)) - 1),"
 		" substr(rest, instr(rest, char(10)) + 1) FROM k WHERE rest <> '')"
-		" SELECT key FROM k WHERE key IS NOT NULL AND key NOT IN (SELECT CASE ?1 WHEN "
-		"'meta'"
+		" SELECT key FROM k WHERE key IS NOT NULL AND key NOT IN (SELECT CASE ?1 WHEN 'meta'"
 		" THEN m.key END FROM meta m WHERE ?1 = 'meta' UNION ALL SELECT vcpu || ' ' || name"
 		" FROM kvm_stat WHERE ?1 = 'kvm_stat') LIMIT 1");
 
@@ -189,8 +187,7 @@ static int check_seal(struct check *c, struct err *e)
 	unsigned before = c->failures;
 	sqlite3_stmt *row = NULL;
 	int ret = sql_prepare(c->db, &row, e,
-		"SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'seal' AND name "
-		"NOT"
+		"SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'seal' AND name NOT"
 		" LIKE 'sqlite_%' UNION SELECT \"table\" FROM seal ORDER BY 1");
 
 	while (!ret && (ret = sql_step(row, e)) > 0) {

@@ -175,15 +175,13 @@ int check_budgets(struct check *c, struct err *e)
 
 	if (!ret)
 		ret = sql_get_int(c->db, e,
-			"SELECT q.id FROM request q LEFT JOIN budget b ON b.request_id = q.id "
-			"GROUP BY"
+			"SELECT q.id FROM request q LEFT JOIN budget b ON b.request_id = q.id GROUP BY"
 			" q.id HAVING sum(b.ns) IS NOT q.t_last - q.t_first OR min(b.ns) < 0 LIMIT "
 			"1",
 			&bad);
 	if (!ret)
 		ret = sql_get_int(c->db, e,
-			"SELECT count(*) FROM budget b JOIN enum_name n ON n.enum = 'layer' AND "
-			"n.value ="
+			"SELECT count(*) FROM budget b JOIN enum_name n ON n.enum = 'layer' AND n.value ="
 			" b.layer WHERE n.name = 'unaccounted' AND b.ns <> 0",
 			&unaccounted);
 	if (!ret && unaccounted)

@@ -172,8 +172,7 @@ static int extra_exits(struct pass *p)
 	if (ret || rows <= p->run_exits)
 		return ret;
 	snprintf(sql, sizeof(sql),
-		"SELECT x.id FROM vm_exit x LEFT JOIN event e ON e.id = x.event_id WHERE e.kind IS "
-		"NOT"
+		"SELECT x.id FROM vm_exit x LEFT JOIN event e ON e.id = x.event_id WHERE e.kind IS NOT"
 		" %d OR e.a0 <> x.id LIMIT 1",
 		EW_RUN_EXIT);
 	ret = sql_get_int(p->c->db, p->e, sql, &id);
@@ -212,8 +211,7 @@ int check_events(struct check *c, struct err *e)
 {
 	struct pass p = {.c = c, .e = e, .last_ts = INT64_MIN};
 	int ret = sql_prepare(c->db, &p.vm_exit, e,
-		"SELECT event_id, track, t_exit, t_entry, t_dispatch, t_done FROM vm_exit WHERE id "
-		"="
+		"SELECT event_id, track, t_exit, t_entry, t_dispatch, t_done FROM vm_exit WHERE id ="
 		" ?1");
 
 	if (!ret)

@@ -65,8 +65,7 @@ static int check_io(struct check *c, struct err *e)
 		return ret;
 	if (!kvm)
 		check_say(c, CHECK_NOTE, "kvm",
-			"io_exits stays 0 on this backend, which emulates I/O instructions instead "
-			"of"
+			"io_exits stays 0 on this backend, which emulates I/O instructions instead of"
 			" trapping them; %" PRId64 " KVM_EXIT_IO are recorded",
 			rows);
 	else if (kvm < rows)

@@ -10,23 +10,22 @@
 
 #include "check.h"
 #include "cmd.h"
+#include "reader.h"
 #include "sql.h"
 #include "store.h"
 
-enum { KEY_REPAIR = 256, KEY_JSON };
+enum { KEY_REPAIR = READER_OWN_KEYS };
 
 struct args {
-	const char *file;
-	bool repair, json;
+	struct reader_args reader;
+	bool repair;
 };
 
 static const struct argp_option options[] = {
 	{"repair", KEY_REPAIR, NULL, 0,
-		"finish a recording that was cut off: derive its requests, seal it, and note in "
-		"meta that"
-		" this was done; then check it",
+		"finish a recording that was cut off: derive its requests, seal it, and note in meta that this was done; then check it",
 		0},
-	{"json", KEY_JSON, NULL, 0, "one JSON object on standard output", 0},
+	READER_OPTION_JSON,
 	{0},
 };
 
@@ -34,31 +33,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct args *a = state->input;
 
-	switch (key) {
-	case KEY_REPAIR:
+	if (key == KEY_REPAIR) {
 		a->repair = true;
 		return 0;
-	case KEY_JSON:
-		a->json = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (a->file)
-			argp_error(state, "one recording, please");
-		a->file = arg;
-		return 0;
-	case ARGP_KEY_END:
-		if (!a->file)
-			argp_error(state, "which recording?");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
 	}
+	return reader_parse(key, arg, state, &a->reader);
 }
 
 static const struct argp argp = {options, parse, "FILE",
-	"Checks whether the recording FILE is whole and consistent. One line per check; a failure "
-	"names"
-	" the row.\v"
+	"Checks whether the recording FILE is whole and consistent. One line per check; a failure names the row.\v"
 	"Exit status: 0 it is, 2 it is not, 1 it could not be checked.",
 	NULL, NULL, NULL};
 
@@ -99,8 +82,7 @@ static int note_repair(sqlite3 *db, struct err *e)
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	snprintf(sql, sizeof(sql),
-		"INSERT OR REPLACE INTO meta(key, value) VALUES('cut_off', 1), ('state', "
-		"'complete'),"
+		"INSERT OR REPLACE INTO meta(key, value) VALUES('cut_off', 1), ('state', 'complete'),"
 		" ('repaired', '%s by exitwalk " EXITWALK_VERSION "')",
 		when);
 	return sql_exec(db, e, sql);
@@ -169,26 +151,25 @@ static int check_recording(const struct recording *rec, const struct args *a, st
 	int ret;
 
 	textout_init(&o, stdout, false);
-	if (a->json) {
+	if (a->reader.json) {
 		json_init(&j, stdout);
 		c.json = &j;
 		json_object(&j, NULL);
-		json_string(&j, "file", a->file);
+		json_string(&j, "file", a->reader.file);
 		json_string(&j, "banner", rec->banner[0] ? rec->banner : NULL);
 		json_array(&j, "checks");
-	} else if (rec->banner[0]) {
-		textout_put(&o, rec->banner, 0);
-		putchar('\n');
+	} else {
+		reader_banner(rec, &o);
 	}
 	ret = all_checks(&c, e);
-	if (a->json) {
+	if (a->reader.json) {
 		json_end_array(&j);
 		json_bool(&j, "whole", !ret && !c.failures);
 		json_end_object(&j);
 	} else if (!ret) {
 		printf(c.failures ? "%s: NOT whole and consistent, %u failures\n"
 				  : "%s: whole and consistent\n",
-			a->file, c.failures);
+			a->reader.file, c.failures);
 	}
 	return ret ? ret : c.failures ? 2 : 0;
 }
@@ -201,12 +182,12 @@ static int run(int argc, char **argv)
 	int ret;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
-	ret = recording_open(&rec, a.file, &e);
+	ret = recording_open(&rec, a.reader.file, &e);
 	if (!ret && a.repair && rec.cut_off) {
 		recording_close(&rec);
-		ret = repair(a.file, &e);
+		ret = repair(a.reader.file, &e);
 		if (!ret)
-			ret = recording_open(&rec, a.file, &e);
+			ret = recording_open(&rec, a.reader.file, &e);
 	}
 	if (!ret) {
 		ret = check_recording(&rec, &a, &e);

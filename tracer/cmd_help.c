@@ -33,10 +33,10 @@ static void doc_part(const struct cmd *c, int after, const char **start, int *le
 
 void help_overview(FILE *out)
 {
-	fprintf(out, "Usage: exitwalk COMMAND [OPTION...]\n"
-		     "Record every VM exit of a KVM guest, and walk one write from the guest's "
-		     "system call to the\n"
-		     "host's and back.\n\n");
+	fprintf(out,
+		"Usage: exitwalk COMMAND [OPTION...]\n"
+		"Record every VM exit of a KVM guest, and walk one write from the guest's system call to the\n"
+		"host's and back.\n\n");
 	for (const struct cmd *const *c = commands; *c; c++)
 		fprintf(out, "  %-8s %s\n", (*c)->name, (*c)->summary);
 	fprintf(out,
@@ -162,8 +162,7 @@ static int help_bash(void)
 	      "\t\t;;\n"
 	      "\t*)\n"
 	      "\t\tcompopt -o filenames\n"
-	      "\t\tmapfile -t COMPREPLY < <(compgen -f -X '!*.exw' -- \"$cur\"; compgen -d -- "
-	      "\"$cur\")\n"
+	      "\t\tmapfile -t COMPREPLY < <(compgen -f -X '!*.exw' -- \"$cur\"; compgen -d -- \"$cur\")\n"
 	      "\t\t;;\n"
 	      "\tesac\n}\n"
 	      "complete -F _exitwalk exitwalk\n",

@@ -6,22 +6,23 @@
 
 #include "cmd.h"
 #include "path.h"
+#include "reader.h"
 #include "sql.h"
 
-enum { KEY_ASCII = 256, KEY_ALL, KEY_JSON };
+enum { KEY_ALL = READER_OWN_KEYS };
 
 struct args {
-	const char *file;
+	struct reader_args reader;
 	int64_t request; /* 0: the first write */
-	bool json, ascii, all;
+	bool all;
 };
 
 static const struct argp_option options[] = {
 	{"request", 'r', "N", 0, "the request with this number (default: the guest's first write)",
 		0},
 	{"all", KEY_ALL, NULL, 0, "every request, one after the other", 0},
-	{"json", KEY_JSON, NULL, 0, "one JSON object on standard output", 0},
-	{"ascii", KEY_ASCII, NULL, 0, "nothing but ASCII, whatever the locale says", 0},
+	READER_OPTION_JSON,
+	READER_OPTION_ASCII,
 	{0},
 };
 
@@ -40,33 +41,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_ALL:
 		a->all = true;
 		return 0;
-	case KEY_JSON:
-		a->json = true;
-		return 0;
-	case KEY_ASCII:
-		a->ascii = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (a->file)
-			argp_error(state, "one recording, please");
-		a->file = arg;
-		return 0;
-	case ARGP_KEY_END:
-		if (!a->file)
-			argp_error(state, "which recording?");
-		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return reader_parse(key, arg, state, &a->reader);
 	}
 }
 
 static const struct argp argp = {options, parse, "FILE",
-	"Prints one virtio request of the recording FILE: the nine stages with their steps, times "
-	"and"
+	"Prints one virtio request of the recording FILE: the nine stages with their steps, times and"
 	" evidence, and the layer budget.\v"
 	"Times are microseconds since the guest went on after its marker, and since the step above."
-	" Evidence: #N is row N of the table event; \"#N frame K\" is frame K of the stack copied "
-	"by"
+	" Evidence: #N is row N of the table event; \"#N frame K\" is frame K of the stack copied by"
 	" event N; \"exit N insn\" the instruction of row N of vm_exit.",
 	NULL, NULL, NULL};
 
@@ -83,7 +67,7 @@ static int first_write(sqlite3 *db, int64_t *request, struct err *e)
 static int one_request(sqlite3 *db, const struct args *a, const struct textout *o, struct json *j,
 	int64_t request, struct err *e)
 {
-	return a->json ? path_json(db, j, request, e) : path_text(db, o, request, e);
+	return a->reader.json ? path_json(db, j, request, e) : path_text(db, o, request, e);
 }
 
 static int every_request(
@@ -94,7 +78,7 @@ static int every_request(
 	int ret = sql_prepare(db, &row, e, "SELECT id FROM request ORDER BY id");
 
 	while (!ret && (ret = sql_step(row, e)) > 0) {
-		if (!first && !a->json)
+		if (!first && !a->reader.json)
 			fputs("\n\n", stdout);
 		first = false;
 		ret = one_request(db, a, o, j, sqlite3_column_int64(row, 0), e);
@@ -126,22 +110,19 @@ static int print(struct recording *rec, const struct args *a, struct err *e)
 	struct json j;
 	int ret;
 
-	textout_init(&o, stdout, a->ascii);
+	textout_init(&o, stdout, a->reader.ascii);
 	json_init(&j, stdout);
-	if (a->json) {
+	if (a->reader.json) {
 		json_object(&j, NULL);
-		json_string(&j, "file", a->file);
+		json_string(&j, "file", a->reader.file);
 		json_string(&j, "banner", rec->banner[0] ? rec->banner : NULL);
 		json_array(&j, "paths");
-	} else if (rec->banner[0]) {
-		textout_style(&o, STYLE_RED);
-		textout_put(&o, rec->banner, 0);
-		textout_style(&o, STYLE_PLAIN);
-		putchar('\n');
+	} else {
+		reader_banner(rec, &o);
 	}
 	ret = a->all ? every_request(rec->db, a, &o, &j, e)
 		     : one_request(rec->db, a, &o, &j, a->request, e);
-	if (a->json) {
+	if (a->reader.json) {
 		json_end_array(&j);
 		json_end_object(&j);
 	}
@@ -156,7 +137,7 @@ static int run(int argc, char **argv)
 	int ret;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
-	ret = recording_open(&rec, a.file, &e);
+	ret = recording_open(&rec, a.reader.file, &e);
 	if (!ret) {
 		ret = chosen_request(rec.db, &a, &e);
 		if (!ret)

@@ -3,47 +3,17 @@
 #include <inttypes.h>
 
 #include "cmd.h"
+#include "reader.h"
 #include "report.h"
 #include "sql.h"
 
 #define W_LABEL 48
 
-enum { KEY_ASCII = 256, KEY_JSON };
-
-struct args {
-	const char *file;
-	bool json, ascii;
-};
-
-static const struct argp_option options[] = {
-	{"json", KEY_JSON, NULL, 0, "one JSON object on standard output; times in ns", 0},
-	{"ascii", KEY_ASCII, NULL, 0, "nothing but ASCII, whatever the locale says", 0},
-	{0},
-};
+static const struct argp_option options[] = {READER_OPTION_JSON, READER_OPTION_ASCII, {0}};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	struct args *a = state->input;
-
-	switch (key) {
-	case KEY_JSON:
-		a->json = true;
-		return 0;
-	case KEY_ASCII:
-		a->ascii = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (a->file)
-			argp_error(state, "one recording, please");
-		a->file = arg;
-		return 0;
-	case ARGP_KEY_END:
-		if (!a->file)
-			argp_error(state, "which recording?");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
+	return reader_parse(key, arg, state, state->input);
 }
 
 static const struct argp argp = {options, parse, "FILE",
@@ -55,10 +25,8 @@ static const struct argp argp = {options, parse, "FILE",
 
 static const char *const overview_sql =
 	"SELECT (SELECT max(id) FROM event) AS events, (SELECT max(id) FROM vm_exit) AS exits,"
-	" (SELECT count(*) FROM request) AS requests, (SELECT count(*) FROM guest_call) AS "
-	"guest_calls,"
-	" (SELECT ts FROM event ORDER BY id DESC LIMIT 1) - (SELECT ts FROM event ORDER BY id "
-	"LIMIT 1)"
+	" (SELECT count(*) FROM request) AS requests, (SELECT count(*) FROM guest_call) AS guest_calls,"
+	" (SELECT ts FROM event ORDER BY id DESC LIMIT 1) - (SELECT ts FROM event ORDER BY id LIMIT 1)"
 	" AS wall_ns, coalesce((SELECT sum(n) FROM loss), 0) AS lost";
 
 /* --- text ------------------------------------------------------------------------------------- */
@@ -70,8 +38,7 @@ static int text_overview(struct recording *rec, const struct textout *o, struct 
 	int ret = sql_prepare(rec->db, &row, e, overview_sql);
 
 	if (!ret && (ret = sql_step(row, e)) > 0) {
-		printf("%d events, %d exits, %d requests, %d guest system calls in %s ms, %d "
-		       "records"
+		printf("%d events, %d exits, %d requests, %d guest system calls in %s ms, %d records"
 		       " lost\n",
 			sqlite3_column_int(row, 0), sqlite3_column_int(row, 1),
 			sqlite3_column_int(row, 2), sqlite3_column_int(row, 3),
@@ -175,18 +142,13 @@ static int text_list(
 	return ret;
 }
 
-static int text_report(struct recording *rec, const struct args *a, struct err *e)
+static int text_report(struct recording *rec, const struct reader_args *a, struct err *e)
 {
 	struct textout o;
 	int ret;
 
 	textout_init(&o, stdout, a->ascii);
-	if (rec->banner[0]) {
-		textout_style(&o, STYLE_RED);
-		textout_put(&o, rec->banner, 0);
-		textout_style(&o, STYLE_PLAIN);
-		putchar('\n');
-	}
+	reader_banner(rec, &o);
 	ret = text_overview(rec, &o, e);
 	for (size_t i = 0; !ret && i < report_section_count; i++)
 		ret = text_section(rec, &o, &report_sections[i], e);
@@ -247,7 +209,7 @@ static int json_list(
 	return ret;
 }
 
-static int json_report(struct recording *rec, const struct args *a, struct err *e)
+static int json_report(struct recording *rec, const struct reader_args *a, struct err *e)
 {
 	struct json j;
 	int ret;
@@ -269,7 +231,7 @@ static int json_report(struct recording *rec, const struct args *a, struct err *
 
 static int run(int argc, char **argv)
 {
-	struct args a = {0};
+	struct reader_args a = {0};
 	struct err e = {0};
 	struct recording rec;
 	int ret;

@@ -12,8 +12,7 @@ static const char *const text[ABSENT_MAX][BACKENDS] = {
 	[ABSENT_NO_STACK] = {"guest call chain: not recorded (no stack was copied at this exit)"},
 	[ABSENT_NO_INSN] = {"the exiting instruction: not recorded (its bytes could not be read, or"
 			    " do not tell)"},
-	[ABSENT_HW_EXIT] = {"hardware exit reason and KVM's handler: not recorded; needs the "
-			    "kvm_exit"
+	[ABSENT_HW_EXIT] = {"hardware exit reason and KVM's handler: not recorded; needs the kvm_exit"
 			    " tracepoint (host tracefs)",
 		[BACKEND_PVM] = "hardware exit reason and KVM's handler: not recorded; the kvm_exit"
 				" tracepoint never fires on kvm_pvm",
@@ -34,8 +33,7 @@ static const char *const text[ABSENT_MAX][BACKENDS] = {
 	[ABSENT_SHARED_COMPLETION] =
 		{"interrupt and re-entry are shared: a later request of the same"
 		 " kick shows them"},
-	[ABSENT_HW_ENTRY] = {"the hardware entry: not recorded; needs the kvm_entry tracepoint "
-			     "(host"
+	[ABSENT_HW_ENTRY] = {"the hardware entry: not recorded; needs the kvm_entry tracepoint (host"
 			     " tracefs)",
 		[BACKEND_PVM] =
 			"the entry itself: not recorded; the kvm_entry tracepoint never fires on"

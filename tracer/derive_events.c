@@ -408,8 +408,7 @@ int derive_calls_and_requests(struct derive *d)
 
 	if (!ret)
 		ret = sql_prepare(d->db, &p.insert_call, d->e,
-			"INSERT INTO guest_call(id, track, pid, comm, nr, arg0, arg1, arg2, arg3, "
-			"arg4,"
+			"INSERT INTO guest_call(id, track, pid, comm, nr, arg0, arg1, arg2, arg3, arg4,"
 			" arg5, path, ret, enter_event, exit_event, t_enter, t_exit)"
 			" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
 	if (!ret)

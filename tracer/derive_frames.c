@@ -63,8 +63,7 @@ int derive_frames(struct derive *d)
 	if (ret)
 		return ret;
 	snprintf(sql, sizeof(sql),
-		"SELECT p.event_id, p.data, x.insn_rip FROM payload p JOIN event e ON e.id = "
-		"p.event_id"
+		"SELECT p.event_id, p.data, x.insn_rip FROM payload p JOIN event e ON e.id = p.event_id"
 		" LEFT JOIN vm_exit x ON x.id = e.exit_id WHERE e.kind = %d ORDER BY p.event_id",
 		EW_SNAPSHOT);
 	ret = sql_prepare(d->db, &row, d->e, sql);

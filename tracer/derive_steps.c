@@ -337,10 +337,8 @@ static int prepare_reads(struct writer *w)
 		ret = sql_prepare(w->d->db, &w->prefix, w->d->e, sql);
 	if (!ret)
 		ret = sql_prepare(w->d->db, &w->frames, w->d->e,
-			"SELECT n, ip FROM frame WHERE event_id = ?1 AND (NOT ?2 OR n <= "
-			"coalesce((SELECT"
-			" min(n) FROM frame WHERE event_id = ?1 AND how = 'pt_regs'), n)) ORDER BY "
-			"n"
+			"SELECT n, ip FROM frame WHERE event_id = ?1 AND (NOT ?2 OR n <= coalesce((SELECT"
+			" min(n) FROM frame WHERE event_id = ?1 AND how = 'pt_regs'), n)) ORDER BY n"
 			" DESC");
 	if (!ret)
 		ret = sql_prepare(w->d->db, &w->insn, w->d->e,
@@ -356,8 +354,7 @@ static int prepare_writes(struct writer *w)
 
 	if (!ret)
 		ret = sql_prepare(w->d->db, &w->insert_request, w->d->e,
-			"INSERT INTO request(id, device, queue, head, type, sector, bytes, "
-			"descriptors,"
+			"INSERT INTO request(id, device, queue, head, type, sector, bytes, descriptors,"
 			" status, used_len, guest_call, kick_exit, t_first, t_kick, t_pop, t_host,"
 			" t_host_ret, t_used, t_irq, t_entry, t_last, exits)"
 			" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");

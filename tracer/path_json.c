@@ -70,23 +70,19 @@ int path_json(sqlite3 *db, struct json *j, int64_t request, struct err *e)
 			request, e);
 	if (!ret)
 		ret = put_rows(db, j, "steps",
-			"SELECT s.n, s.stage, s.layer, s.actor, s.ts_ns, s.ts_ns - q.t_first AS "
-			"t_ns,"
-			" s.dur_ns, s.evidence, s.text FROM v_step s JOIN request q ON q.id = "
-			"s.request_id"
+			"SELECT s.n, s.stage, s.layer, s.actor, s.ts_ns, s.ts_ns - q.t_first AS t_ns,"
+			" s.dur_ns, s.evidence, s.text FROM v_step s JOIN request q ON q.id = s.request_id"
 			" WHERE s.request_id = ?1 ORDER BY s.n",
 			request, e);
 	if (!ret)
 		ret = put_rows(db, j, "budget",
-			"SELECT n.name AS layer, n.label, b.ns FROM budget b LEFT JOIN enum_name n "
-			"ON"
+			"SELECT n.name AS layer, n.label, b.ns FROM budget b LEFT JOIN enum_name n ON"
 			" n.enum = 'layer' AND n.value = b.layer WHERE b.request_id = ?1 ORDER BY "
 			"b.layer",
 			request, e);
 	if (!ret)
 		ret = put_rows(db, j, "gaps",
-			"SELECT l.* FROM v_loss l, request q WHERE q.id = ?1 AND l.ts1_ns >= "
-			"q.t_first"
+			"SELECT l.* FROM v_loss l, request q WHERE q.id = ?1 AND l.ts1_ns >= q.t_first"
 			" AND l.ts0_ns <= q.t_last",
 			request, e);
 	json_end_object(j);

@@ -194,8 +194,7 @@ static int print_budget(sqlite3 *db, const struct textout *o, int64_t request,
 	char us[32], zero[512] = "";
 	int64_t sum = 0;
 	int ret = sql_prepare(db, &row, e,
-		"SELECT b.layer, coalesce(n.label, b.layer), b.ns FROM budget b LEFT JOIN "
-		"enum_name n"
+		"SELECT b.layer, coalesce(n.label, b.layer), b.ns FROM budget b LEFT JOIN enum_name n"
 		" ON n.enum = 'layer' AND n.value = b.layer WHERE b.request_id = ?1"
 		" ORDER BY b.ns DESC, b.layer");
 

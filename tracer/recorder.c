@@ -11,7 +11,6 @@
 #include "recording.h"
 #include "schema/schema.h"
 
-#define DEFAULT_RING_SLOTS 65536
 #define DEFAULT_WINDOW_NS 1000000u
 
 #define CALIBRATION_SLOTS 1024
@@ -111,7 +110,7 @@ int recorder_open(
 	*out = NULL;
 	if (!r)
 		return err_set(e, -ENOMEM, "out of memory");
-	r->ring_slots = o.ring_slots ? o.ring_slots : DEFAULT_RING_SLOTS;
+	r->ring_slots = o.ring_slots ? o.ring_slots : RECORDER_RING_SLOTS;
 	if (r->ring_slots < RING_SLOTS_MIN || r->ring_slots > RING_SLOTS_MAX ||
 		(r->ring_slots & (r->ring_slots - 1))) {
 		free(r);
@@ -169,8 +168,7 @@ int recorder_stop(struct recorder *r, struct err *e)
 
 	if (ret)
 		return err_set(e, ret,
-			"the recorder stopped early: %s; what it had committed can be viewed, the "
-			"rest is "
+			"the recorder stopped early: %s; what it had committed can be viewed, the rest is "
 			"missing",
 			why.msg);
 	return 0;

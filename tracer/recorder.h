@@ -14,10 +14,13 @@
 #include "probe.h"
 #include <stdbool.h>
 
+/* 16 MiB per track: the writer may fall half a second behind a tight loop of exits. */
+#define RECORDER_RING_SLOTS (1u << 18)
+
 struct recorder;
 
 struct recorder_opts {
-	size_t ring_slots;  /* 64-byte slots per track, a power of two; 0: the default (65536) */
+	size_t ring_slots;  /* 64-byte slots per track, a power of two; 0: RECORDER_RING_SLOTS */
 	uint64_t window_ns; /* reorder window of the merge; 0: the default (1 ms) */
 	unsigned max_pages; /* the file may grow to so many pages of 8 KiB; 0: no bound */
 };

@@ -161,8 +161,7 @@ static void make_banner(struct recording *r, bool live)
 			"STILL RECORDING: this is what was committed when it was opened");
 	else if (r->cut_off)
 		used = (size_t)snprintf(r->banner, sizeof(r->banner),
-			"CUT OFF: the recorder did not finish; what was committed is shown, the "
-			"end is "
+			"CUT OFF: the recorder did not finish; what was committed is shown, the end is "
 			"missing");
 	if (read_row(r->db, STMT_LOST, NULL, 0, lost) == SQLITE_ROW && lost[0] > 0)
 		snprintf(r->banner + used, sizeof(r->banner) - used,

@@ -93,8 +93,7 @@ static int claim(const char *path, struct err *e)
 			break;
 		default:
 			ret = err_set(e, -EEXIST,
-				"%s exists and is not an exitwalk recording; it is left alone, "
-				"choose "
+				"%s exists and is not an exitwalk recording; it is left alone, choose "
 				"another file",
 				path);
 		}

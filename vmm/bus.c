@@ -53,8 +53,7 @@ static int bus_check(const struct bus *b, const struct bus_region *r, unsigned a
 
 	if (!r->handler || !r->len || r->base > limit || r->len - 1 > limit - r->base)
 		return err_set(e, -EINVAL,
-			"'%s' cannot be at %s 0x%llx with length 0x%llx: it must be at least 1 "
-			"long, "
+			"'%s' cannot be at %s 0x%llx with length 0x%llx: it must be at least 1 long, "
 			"end inside its address space and have a handler",
 			r->name, space_name(r->space), (unsigned long long)r->base,
 			(unsigned long long)r->len);

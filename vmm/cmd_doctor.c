@@ -167,8 +167,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp doctor_argp = {
 	.options = options,
 	.parser = parse,
-	.doc = "Look at what works on this machine: KVM, what a test guest shows of it, kernel "
-	       "tracing, "
+	.doc = "Look at what works on this machine: KVM, what a test guest shows of it, kernel tracing, "
 	       "limits, the terminal. What is missing says what that costs and what to do.\v"
 	       "The exit status is 0 if a recording can be made here, else 1.",
 };

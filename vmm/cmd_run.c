@@ -141,10 +141,8 @@ static void summary(const struct run *r)
 	const struct vcpu *v = &r->machine.vcpu;
 	uint64_t ns = v->end - v->start, requests = r->machine.next_request - 1;
 
-	printf("%" PRIu64 " exits in %" PRIu64 ".%06" PRIu64 " s (%" PRIu64 " ns each), %" PRIu64
-	       " disk request%s\n",
-		v->exits, ns / 1000000000, ns / 1000 % 1000000, v->exits ? ns / v->exits : 0,
-		requests, requests == 1 ? "" : "s");
+	printf("%" PRIu64 " exits in %" PRIu64 ".%06" PRIu64 " s, %" PRIu64 " disk request%s\n",
+		v->exits, ns / 1000000000, ns / 1000 % 1000000, requests, requests == 1 ? "" : "s");
 	printf("disk image  %s\n", r->o->disk);
 	if (!r->recorder)
 		return;
@@ -169,8 +167,7 @@ static int verdict(struct run *r, struct err *e)
 			r->o->timeout);
 	if (r->why == EW_STOP_RECORDER)
 		return err_set(e, recorder_status(r->recorder),
-			"the recorder could not go on (%s): free space on the file's disk; what "
-			"was "
+			"the recorder could not go on (%s): free space on the file's disk; what was "
 			"recorded until then is in %s",
 			strerror(-recorder_status(r->recorder)), r->o->file);
 	return err_set(e, -ECANCELED, "%s", stop_text(r->why));

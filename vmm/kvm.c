@@ -23,8 +23,7 @@ static int cannot_open(const char *path, int error, struct err *e)
 	case ENODEV:
 	case ENXIO:
 		return err_set(e, -error,
-			"%s is not there: load kvm_intel or kvm_amd (in a virtual machine: switch "
-			"on "
+			"%s is not there: load kvm_intel or kvm_amd (in a virtual machine: switch on "
 			"nested virtualisation in its host)",
 			path);
 	case EACCES:

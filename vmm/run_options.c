@@ -18,10 +18,9 @@ static const struct argp_option options[] = {
 		"Write the recording to FILE (exitwalk.exw); an earlier recording is replaced", 1},
 	{"no-record", KEY_NO_RECORD, NULL, 0, "Run without recording", 1},
 	{"ring-slots", KEY_RING_SLOTS, "N", 0,
-		"Room for N records of 64 bytes between the vCPU and the writer (65536)", 1},
+		"Room for N records of 64 bytes between the vCPU and the writer (262144)", 1},
 	{"disk", 'd', "IMAGE[,ro]", 0,
-		"Use IMAGE as the guest's disk (FILE's name with .img; made if it is not there); "
-		",ro: "
+		"Use IMAGE as the guest's disk (FILE's name with .img; made if it is not there); ,ro: "
 		"read-only",
 		2},
 	{"memory", 'm', "MIB", 0, "Give the guest MIB MiB of memory (64)", 2},
@@ -132,11 +131,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 const struct argp run_argp = {
 	.options = options,
 	.parser = parse,
-	.doc = "Boot the built-in sample guest on KVM and record every exit, every disk request "
-	       "and every "
+	.doc = "Boot the built-in sample guest on KVM and record every exit, every disk request and every "
 	       "host system call behind it.\v"
-	       "Ctrl-C ends the guest and closes the recording. The exit status is 0 only if the "
-	       "guest "
+	       "Ctrl-C ends the guest and closes the recording. The exit status is 0 only if the guest "
 	       "ended by itself with status 0.",
 };
 

@@ -109,11 +109,11 @@ void start_kernel(const uint8_t *zero_page)
 	}
 	local_irq_enable();
 	if (virtblk_probe()) {
-		printk("guest: no virtio-blk disk\n");
+		printk("no virtio-blk disk\n");
 		machine_exit(EXIT_NO_DISK);
 	}
 	if (exitfs_mount()) {
-		printk("guest: cannot mount the disk\n");
+		printk("cannot mount the disk\n");
 		machine_exit(EXIT_NO_DISK);
 	}
 	start_process(cmdline);

@@ -142,7 +142,7 @@ void common_interrupt(struct pt_regs *regs, unsigned long vector)
 
 static _Noreturn void die(const struct pt_regs *regs, long error_code, long vector)
 {
-	printk("guest: exception ");
+	printk("exception ");
 	print_hex(vector);
 	printk(" error ");
 	print_hex(error_code);

@@ -94,7 +94,7 @@ static void detach_buf_split(struct virtqueue *vq, uint16_t head)
 /* A device that returns what it was not given: nothing that follows could be trusted. */
 static _Noreturn void ring_broken(void)
 {
-	printk("guest: the used ring names a descriptor that is not in use\n");
+	printk("the used ring names a descriptor that is not in use\n");
 	machine_exit(0xff);
 }
 

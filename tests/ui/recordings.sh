@@ -61,6 +61,18 @@ done
 	exit 0
 SCRIPT
 
+cp "$TMP/normal.exw" "$TMP/lossy.exw"
+sqlite3 "$TMP/lossy.exw" 'INSERT INTO loss(track, ts0, ts1, n) VALUES(1, 1000000000, 1000001000, 7)'
+"$UI_DRIVE" <<-SCRIPT || status=1
+	name losses
+	run $EXITWALK view $TMP/lossy.exw
+	expect 7 records lost
+	keys x Tab t r
+	expect 7 records lost
+	keys q
+	exit 0
+SCRIPT
+
 # Names full of control characters reach the screen as replacement characters and do nothing.
 "$UI_DRIVE" <<-SCRIPT || status=1
 	name hostile text

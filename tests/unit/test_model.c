@@ -14,21 +14,19 @@
 #include "tui/text.h"
 
 struct world {
-	char path[64];
+	char path[512];
 	struct recording rec;
 	struct model *m;
 };
 
 static void open_world(struct world *w, const struct fixture *f)
 {
+	const char *tmp = getenv("TMP");
 	struct err e = {0};
-	int fd;
 
 	memset(w, 0, sizeof(*w));
-	strcpy(w->path, "/tmp/exitwalk-model-XXXXXX");
-	fd = mkstemp(w->path);
-	assert_true(fd >= 0);
-	close(fd);
+	snprintf(w->path, sizeof(w->path), "%s/model-%d.exw", tmp ? tmp : "/tmp", (int)getpid());
+	unlink(w->path);
 	if (fixture_write(w->path, f, &e) || recording_open(&w->rec, w->path, &e) ||
 		model_open(&w->m, &w->rec, "x.exw", &e))
 		fail_msg("%s", e.msg);
