@@ -12,7 +12,7 @@
 #include "tracer/cmd.h"
 #include "ui.h"
 
-enum { OPT_ASCII = 256, OPT_MONO, OPT_KEYS, OPT_REQUEST };
+enum { OPT_ASCII = 256, OPT_MONO, OPT_KEYS };
 
 struct view_args {
 	struct ui_opts ui;
@@ -21,8 +21,7 @@ struct view_args {
 	bool keys;
 };
 
-static const struct argp_option options[] = {
-	{"request", OPT_REQUEST, "N", 0, "Begin at request N", 0},
+static const struct argp_option options[] = {{"request", 'r', "N", 0, "Begin at request N", 0},
 	{"ascii", OPT_ASCII, NULL, 0,
 		"Draw with ASCII only (default where the locale is not UTF-8)", 0},
 	{"mono", OPT_MONO, NULL, 0, "No colours (also: NO_COLOR in the environment)", 0},
@@ -33,7 +32,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct view_args *a = state->input;
 
 	switch (key) {
-	case OPT_REQUEST:
+	case 'r':
 		a->request = arg;
 		break;
 	case OPT_ASCII:
@@ -65,8 +64,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 #define TUI_KEY(id, group, names, bar, text, ...) "  " names ": " text "\n"
 static const char doc[] =
 	"Walk through a recording, step by step, forwards and backwards: the path of each write "
-	"through guest, KVM, VMM and host, the details of each step and the state at it."
-	"\v"
+	"through guest, KVM, VMM and host, the details of each step and the state at it.\v"
 #include "keys.def"
 	;
 

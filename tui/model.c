@@ -235,15 +235,12 @@ int64_t model_delta(const struct model *m, int rel)
 const char *model_empty(const struct model *m)
 {
 	if (m->mode == MODEL_TIMELINE)
-		return "This recording has no events: the machine never ran, or the recorder was "
-		       "ended "
+		return "This recording has no events: the machine never ran, or the recorder was ended "
 		       "before its first write. Record again: exitwalk run";
 	if (m->rec->cut_off)
-		return "No virtio request in what was written before the recording was cut off. t "
-		       "shows "
+		return "No virtio request in what was written before the recording was cut off. t shows "
 		       "the events that are there.";
-	return "No virtio request in this recording: the guest never used its disk. t shows all "
-	       "events; "
+	return "No virtio request in this recording: the guest never used its disk. t shows all events; "
 	       "exitwalk run without options records the sample guest's writes.";
 }
 

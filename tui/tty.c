@@ -106,19 +106,20 @@ void tty_done(struct tty *t)
 	sigprocmask(SIG_SETMASK, &t->old_mask, NULL);
 }
 
-bool tty_pending(void)
+bool tty_pending(const struct tty *t)
 {
-	struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+	struct pollfd p[2] = {
+		{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = t->sigfd, .events = POLLIN}};
 
-	return poll(&p, 1, 0) > 0;
+	return poll(p, 2, 0) > 0;
 }
 
-bool tty_gone(void)
+bool tty_gone(const struct tty *t)
 {
 	int waiting = 0;
 
 	/* Readable, and yet there is nothing to read: that is how a terminal ends. */
-	return tty_pending() && (ioctl(STDIN_FILENO, FIONREAD, &waiting) < 0 || waiting == 0);
+	return tty_pending(t) && (ioctl(STDIN_FILENO, FIONREAD, &waiting) < 0 || waiting == 0);
 }
 
 static bool take_signal(struct tty *t, enum tty_event *event, int *sig)

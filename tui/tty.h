@@ -33,10 +33,10 @@ void tty_done(struct tty *t);
  * tests wait for that byte instead of sleeping.
  */
 enum tty_event tty_wait(struct tty *t, int *sig);
-/* Is there input now? */
-bool tty_pending(void);
+/* Is there a key or a signal to look at now? */
+bool tty_pending(const struct tty *t);
 /* Is the terminal at its end (closed, or a file that has been read)? */
-bool tty_gone(void);
+bool tty_gone(const struct tty *t);
 /* Stops the process until SIGCONT; curses is not active meanwhile. */
 void tty_stop(struct tty *t);
 

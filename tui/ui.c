@@ -225,7 +225,7 @@ static int loop(struct ui *ui, struct tty *t, const struct ui_opts *opts)
 		for (; (key = getch()) != ERR; keys++)
 			if (key != KEY_RESIZE && !act(ui, key, opts))
 				return 0;
-		if (!keys && tty_gone())
+		if (!keys && tty_gone(t))
 			return SIGHUP;
 	}
 }
@@ -239,6 +239,7 @@ int ui_run(struct model *m, const struct ui_opts *opts, struct err *e)
 	if (!ui)
 		return err_set(e, -ENOMEM, "out of memory");
 	ui->m = m;
+	ui->tty = &t;
 	ret = tty_init(&t, e);
 	if (!ret)
 		ret = screen_open(&ui->s, opts->ascii, opts->mono, e);

@@ -8,7 +8,8 @@
 #include <string.h>
 #include "tty.h"
 
-#define SLICE 4096 /* rows between two looks at the keyboard */
+#define SLICE 4096  /* rows between two looks at the keyboard */
+#define PROGRESS 32 /* slices between two words about how far it is */
 
 /*
  * Searches from the cursor. A key ends a search that takes long: the user need not wait for the end
@@ -19,11 +20,20 @@ static bool search(struct ui *ui, const char *needle, int dir, bool here)
 	int64_t resume = 0;
 	enum find_result found;
 
-	do {
+	for (int i = 1;; i++) {
 		found = model_find(ui->m, needle, dir, here, SLICE, &resume);
-	} while (found == FIND_MORE && !tty_pending());
+		if (found != FIND_MORE || tty_pending(ui->tty))
+			break;
+		if (i % PROGRESS)
+			continue;
+		model_say(ui->m, "searching, at %lld; any key stops it", (long long)resume);
+		view_all(ui);
+		refresh();
+		model_clear_note(ui->m);
+	}
+	ui->found = found;
 	if (found == FIND_MORE)
-		model_say(ui->m, "searched up to %lld and stopped for the key", (long long)resume);
+		model_say(ui->m, "searched up to %lld and stopped for a key", (long long)resume);
 	else if (found == FIND_MISS && *needle)
 		model_say(ui->m, "no match %s", dir > 0 ? "from here on" : "before this");
 	return found == FIND_HIT;
@@ -64,7 +74,11 @@ static void accept(struct ui *ui)
 		return;
 	if (kind == '/') {
 		snprintf(ui->needle, sizeof(ui->needle), "%s", ui->typed);
-		return; /* the cursor is there already; a miss has been said */
+		if (ui->found == FIND_MORE) /* this very key stopped it */
+			search(ui, ui->needle, 1, true);
+		else if (ui->found == FIND_MISS)
+			model_say(ui->m, "no match from here on");
+		return; /* at a hit the cursor is already */
 	}
 	errno = 0;
 	n = strtoll(ui->typed, &end, 10);
@@ -97,7 +111,6 @@ void prompt_key(struct ui *ui, int key)
 	case '\n':
 	case '\r':
 	case KEY_ENTER:
-		typed(ui); /* so that a miss is said again */
 		accept(ui);
 		break;
 	case 27:

@@ -8,9 +8,12 @@
 
 #define PROMPT_MAX 64
 
+struct tty;
+
 /* What the user has set up, besides the model's cursor. */
 struct ui {
 	struct model *m;
+	struct tty *tty;
 	struct screen s;
 	enum model_pane tab; /* the chosen pane */
 	int scroll;          /* of the panes, in lines */
@@ -20,9 +23,10 @@ struct ui {
 	char prompt; /* '/', ':' or '#' while the user types, else 0 */
 	char typed[PROMPT_MAX];
 	int64_t origin;          /* the cursor when the search began */
-	char needle[PROMPT_MAX]; /* the last search */
-	int page;                /* rows of the main list */
-	struct lines lines;      /* scratch */
+	char needle[PROMPT_MAX]; /* the last search, and how it ended */
+	enum find_result found;
+	int page;           /* rows of the main list */
+	struct lines lines; /* scratch */
 };
 
 /* The list (path, timeline or requests) in r; returns the screen row of the cursor. */
