@@ -9,40 +9,32 @@ enum backend { BACKEND_ANY, BACKEND_PVM, BACKEND_INTEL, BACKEND_AMD, BACKENDS };
 /* Where a backend has no sentence of its own, that of BACKEND_ANY serves. */
 static const char *const text[ABSENT_MAX][BACKENDS] = {
 	[ABSENT_NO_CALL] = {"no guest system call was open: the guest kernel did this for itself"},
-	[ABSENT_NO_STACK] = {"guest call chain: not recorded (no stack was copied at this exit)"},
-	[ABSENT_NO_INSN] = {"the exiting instruction: not recorded (its bytes could not be read, or"
-			    " do not tell)"},
-	[ABSENT_HW_EXIT] = {"hardware exit reason and KVM's handler: not recorded; needs the kvm_exit"
-			    " tracepoint (host tracefs)",
-		[BACKEND_PVM] = "hardware exit reason and KVM's handler: not recorded; the kvm_exit"
-				" tracepoint never fires on kvm_pvm",
+	[ABSENT_NO_STACK] =
+		{"not recorded: the guest's call chain (no stack was copied at this exit)"},
+	[ABSENT_NO_INSN] =
+		{"not recorded: the exiting instruction (its bytes could not be read, or do not tell)"},
+	[ABSENT_HW_EXIT] = {"not recorded: hardware exit reason and KVM's handler; needs the kvm_exit tracepoint (host tracefs)",
+		[BACKEND_PVM] =
+			"not recorded: hardware exit reason and KVM's handler; the kvm_exit tracepoint never fires on kvm_pvm",
 		[BACKEND_INTEL] =
-			"VM-exit reason and qualification, vmx_handle_exit and its handler: not"
-			" recorded; needs the kvm_exit tracepoint (host tracefs)",
+			"not recorded: VM-exit reason and qualification, vmx_handle_exit and its handler; needs the kvm_exit tracepoint (host tracefs)",
 		[BACKEND_AMD] =
-			"exit code (SVM), svm_handle_exit and its handler: not recorded; needs"
-			" the kvm_exit tracepoint (host tracefs)"},
+			"not recorded: exit code (SVM), svm_handle_exit and its handler; needs the kvm_exit tracepoint (host tracefs)"},
 	[ABSENT_NO_KICK] = {"the driver's notification: no exit to the VMM was recorded for it"},
 	[ABSENT_HOST_BLOCK] =
-		{"below the host's system call (file system, block layer): not recorded;"
-		 " needs the host's block tracepoints"},
+		{"not recorded: below the host's system call (file system, block layer); needs the host's block tracepoints"},
 	[ABSENT_NO_HOST_CALL] = {"no host system call was made for this request"},
 	[ABSENT_IRQ_INJECT] =
-		{"inside KVM (kvm_set_irq, kvm_inj_virq): not recorded; needs the host's"
-		 " kvm tracepoints"},
+		{"not recorded: inside KVM (kvm_set_irq, kvm_inj_virq); needs the host's kvm tracepoints"},
 	[ABSENT_SHARED_COMPLETION] =
-		{"interrupt and re-entry are shared: a later request of the same"
-		 " kick shows them"},
-	[ABSENT_HW_ENTRY] = {"the hardware entry: not recorded; needs the kvm_entry tracepoint (host"
-			     " tracefs)",
+		{"interrupt and re-entry are shared: a later request of the same kick shows them"},
+	[ABSENT_HW_ENTRY] = {"not recorded: the hardware entry; needs the kvm_entry tracepoint (host tracefs)",
 		[BACKEND_PVM] =
-			"the entry itself: not recorded; the kvm_entry tracepoint never fires on"
-			" kvm_pvm"},
-	[ABSENT_NO_ISR_READ] = {"the guest's interrupt handler: it did not read the ISR register in"
-				" this window, so no exit shows it"},
+			"not recorded: the entry itself; the kvm_entry tracepoint never fires on kvm_pvm"},
+	[ABSENT_NO_ISR_READ] =
+		{"the guest's interrupt handler: it did not read the ISR register in this window, so no exit shows it"},
 	[ABSENT_GUEST_COMPLETION] =
-		{"the driver's completion (virtblk_done, blk_mq_end_request): not"
-		 " recorded; no exit happens inside it"},
+		{"not recorded: the driver's completion (virtblk_done, blk_mq_end_request); no exit happens inside it"},
 	[ABSENT_NO_RETURN] = {"the system call had not returned when the recording ended"},
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Stack snapshots become frames, exiting instructions become text. */
 #include "derive.h"
+#include "snapshot.h"
 
 #include <string.h>
 
@@ -39,17 +40,15 @@ static int store_frames(struct frames *f, int64_t event, const struct unwind_fra
 static int one_snapshot(struct frames *f, sqlite3_stmt *row)
 {
 	struct unwind_frame frame[UNWIND_MAX_FRAMES];
-	const uint8_t *data = sqlite3_column_blob(row, 1);
-	size_t len = (size_t)sqlite3_column_bytes(row, 1);
-	struct ew_regs regs;
+	struct snapshot_parts s;
 	size_t n;
 
-	if (!data || len < sizeof(regs))
+	if (!snapshot_split(sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1),
+		    (uint64_t)sqlite3_column_int64(row, 3), (uint64_t)sqlite3_column_int64(row, 4),
+		    &s))
 		return 0;
-	memcpy(&regs, data, sizeof(regs));
-	regs.rip = (uint64_t)sql_int_or(row, 2, (int64_t)regs.rip);
-	n = unwind_stack(
-		&regs, data + sizeof(regs), len - sizeof(regs), regs.rsp, frame, UNWIND_MAX_FRAMES);
+	s.regs.rip = (uint64_t)sql_int_or(row, 2, (int64_t)s.regs.rip);
+	n = unwind_stack(&s.regs, s.stack, s.stack_len, s.regs.rsp, frame, UNWIND_MAX_FRAMES);
 	return store_frames(f, sqlite3_column_int64(row, 0), frame, n);
 }
 
@@ -63,7 +62,7 @@ int derive_frames(struct derive *d)
 	if (ret)
 		return ret;
 	snprintf(sql, sizeof(sql),
-		"SELECT p.event_id, p.data, x.insn_rip FROM payload p JOIN event e ON e.id = p.event_id"
+		"SELECT p.event_id, p.data, x.insn_rip, e.a3, e.a5 FROM payload p JOIN event e ON e.id = p.event_id"
 		" LEFT JOIN vm_exit x ON x.id = e.exit_id WHERE e.kind = %d ORDER BY p.event_id",
 		EW_SNAPSHOT);
 	ret = sql_prepare(d->db, &row, d->e, sql);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The "Registers", "Stack" and "Code" panes: the guest's CPU at the exit the cursor stands at. */
+/* The "Registers" and "Stack" panes: the guest's CPU at the exit the cursor stands at. */
 #include "model_priv.h"
 
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include "tracer/insn.h"
+#include "tracer/snapshot.h"
 
 #define WORDS_MAX 64
 
@@ -22,9 +22,9 @@ static bool snapshot_read(struct model *m, struct snapshot *snap)
 {
 	const struct row *r = model_row(m, 0);
 	int64_t event = cursor_event(m);
+	struct snapshot_parts parts;
 	sqlite3_stmt *s;
-	bool ok = false;
-	size_t len;
+	bool ok;
 
 	if (event == MODEL_NONE)
 		return false;
@@ -35,18 +35,17 @@ static bool snapshot_read(struct model *m, struct snapshot *snap)
 		snap->event = mq_one(m, Q_SNAPSHOT, event, EW_SNAPSHOT, r->exit_id);
 	if (snap->event == MODEL_NONE)
 		return false;
-	s = mq(m, Q_PAYLOAD, snap->event, MODEL_NONE, MODEL_NONE);
+	s = mq(m, Q_SNAPSHOT_DATA, snap->event, MODEL_NONE, MODEL_NONE);
 	if (!mq_row(m, s))
 		return false;
-	len = (size_t)sqlite3_column_bytes(s, 0);
-	if (len >= sizeof(snap->regs)) {
-		const uint8_t *data = sqlite3_column_blob(s, 0);
+	ok = snapshot_split(sqlite3_column_blob(s, 0), (size_t)sqlite3_column_bytes(s, 0),
+		(uint64_t)sqlite3_column_int64(s, 1), (uint64_t)sqlite3_column_int64(s, 2), &parts);
+	if (ok) {
+		size_t words = parts.stack_len / 8;
 
-		memcpy(&snap->regs, data, sizeof(snap->regs));
-		len = (len - sizeof(snap->regs)) / 8;
-		snap->words = len > WORDS_MAX ? WORDS_MAX : (unsigned)len;
-		memcpy(snap->word, data + sizeof(snap->regs), (size_t)snap->words * 8);
-		ok = true;
+		snap->regs = parts.regs;
+		snap->words = words > WORDS_MAX ? WORDS_MAX : (unsigned)words;
+		memcpy(snap->word, parts.stack, (size_t)snap->words * 8);
 	}
 	mq_done(s);
 	return ok;
@@ -159,86 +158,4 @@ void pane_stack(struct model *m, struct lines *out)
 	if (!snap.words)
 		line_text(out, LINE_DIM, "no byte of the stack could be read");
 	age(m, &snap, out);
-}
-
-/* Bytes recorded with an exit: from `start` on, `n` of them. */
-struct code {
-	uint8_t byte[32];
-	unsigned n;
-	uint64_t start, insn_rip;
-};
-
-static bool code_read(struct model *m, int64_t exit, struct code *c)
-{
-	sqlite3_stmt *s = mq(m, Q_EXIT_FULL, exit, MODEL_NONE, MODEL_NONE);
-	bool ok = false;
-
-	if (!mq_row(m, s))
-		return false;
-	if (mq_col(s, 8) != MODEL_NONE && sqlite3_column_bytes(s, 9) > 0) {
-		int n = sqlite3_column_bytes(s, 9);
-
-		c->insn_rip = c->start = (uint64_t)mq_col(s, 8);
-		c->n = n > (int)sizeof(c->byte) ? sizeof(c->byte) : (unsigned)n;
-		memcpy(c->byte, sqlite3_column_blob(s, 9), c->n);
-		ok = true;
-	}
-	mq_done(s);
-	return ok;
-}
-
-/* The exit that the cursor's step belongs to: its own, or that of the snapshot or the kick. */
-static int64_t exit_here(struct model *m)
-{
-	const struct row *r = model_row(m, 0);
-	const struct request *q = model_request(m);
-
-	if (r->exit_id != MODEL_NONE && r->exit_id > 0)
-		return r->exit_id;
-	return q ? q->kick_exit : MODEL_NONE;
-}
-
-void pane_code(struct model *m, struct lines *out)
-{
-	const struct row *r = model_row(m, 0);
-	int64_t exit = exit_here(m);
-	char text[INSN_TEXT_MAX], sym[96], bytes[64];
-	struct code c;
-	unsigned at = 0;
-
-	if (exit == MODEL_NONE) {
-		line_text(out, LINE_DIM,
-			"No exit belongs to this step, so no code bytes were recorded; x "
-			"goes to the next exit.");
-		return;
-	}
-	if (!code_read(m, exit, &c)) {
-		line_text(out, LINE_DIM,
-			"The bytes at exit %" PRId64 " do not tell which instruction it "
-			"was, or could not be read.",
-			exit);
-		return;
-	}
-	symbol_of(m, c.insn_rip, sym, sizeof(sym));
-	line_text(out, LINE_HEAD, "The instruction of exit %" PRId64, exit);
-	line_text(out, LINE_PRE, "%s", sym[0] ? sym : "(no symbol)");
-	while (at < c.n) {
-		unsigned len = insn_format(c.byte + at, c.n - at, c.start + at, text, sizeof(text));
-		size_t p = 0;
-
-		if (!len || (at && c.byte[at] == 0))
-			break;
-		bytes[0] = 0;
-		for (unsigned i = 0; i < len; i++)
-			p += (size_t)snprintf(
-				bytes + p, sizeof(bytes) - p, "%02x ", c.byte[at + i]);
-		line_text(out, at ? LINE_PRE : LINE_HERE, "%s %016" PRIx64 "  %-12s %s",
-			at ? " " : "▶", c.start + at, bytes, text);
-		at += len;
-	}
-	if (r->what == WHAT_FRAME && r->frame > 0)
-		line_text(out, LINE_DIM,
-			"Code bytes are recorded around the exiting instruction only; this "
-			"function was waiting for the ones it called.");
-	line_text(out, LINE_DIM, "Decoded by Zydis from bytes copied at the exit.");
 }

@@ -8,7 +8,9 @@
 #include "vcpu.h"
 
 #define SNAPSHOT_STACK 4096
-#define MAX_EAGAIN 1000
+#define CODE_BEFORE 64
+#define CODE_FROM 64
+#define MAX_EAGAIN 1000 /* in a row */
 
 void vcpu_stop(struct vcpu *v, enum ew_stop why, int status)
 {
@@ -61,18 +63,34 @@ const struct kvm_regs *vcpu_regs(struct vcpu *v)
 	return regs;
 }
 
+/* Up to CODE_BEFORE bytes in front of rip and CODE_FROM from it on; *start is where they begin. */
+static uint64_t code_window(
+	struct vcpu *v, uint64_t cr3, uint64_t rip, uint8_t *buf, uint64_t *start)
+{
+	uint64_t before = CODE_BEFORE;
+
+	/* The page in front may not be mapped: then the window begins with rip's own page. */
+	if (mem_read_virt(v->mem, cr3, rip - before, buf, before) < before) {
+		before = rip % 4096 < CODE_BEFORE ? rip % 4096 : CODE_BEFORE;
+		if (mem_read_virt(v->mem, cr3, rip - before, buf, before) < before)
+			before = 0;
+	}
+	*start = rip - before;
+	return before + mem_read_virt(v->mem, cr3, rip, buf + before, CODE_FROM);
+}
+
 /*
- * `cost` is what reading the registers and gathering the stack took; the copy of the gathered bytes
- * into the ring comes after it, because the record must carry the number.
+ * `cost` is what reading the registers and gathering stack and code took; the copy of the gathered
+ * bytes into the ring comes after it, because the record must carry the number.
  */
 void vcpu_snapshot(void *ctx, enum ew_snapshot_why why)
 {
 	struct vcpu *v = ctx;
 	struct {
 		struct ew_regs regs;
-		uint8_t stack[SNAPSHOT_STACK];
+		uint8_t bytes[SNAPSHOT_STACK + CODE_BEFORE + CODE_FROM];
 	} s;
-	uint64_t begin, cr3, bytes;
+	uint64_t begin, cr3, stack, code, start = 0;
 
 	_Static_assert(sizeof(struct ew_regs) == sizeof(struct kvm_regs), "the same order");
 	if (!v->probe)
@@ -80,9 +98,10 @@ void vcpu_snapshot(void *ctx, enum ew_snapshot_why why)
 	begin = probe_now();
 	memcpy(&s.regs, vcpu_regs(v), sizeof(s.regs));
 	cr3 = vcpu_cr3(v);
-	bytes = mem_read_virt(v->mem, cr3, s.regs.rsp, s.stack, sizeof(s.stack));
-	PROBE_DATA(v->probe, begin, EW_SNAPSHOT, &s, (uint32_t)(sizeof(s.regs) + bytes), why, cr3,
-		s.regs.rsp, bytes, probe_now() - begin);
+	stack = mem_read_virt(v->mem, cr3, s.regs.rsp, s.bytes, SNAPSHOT_STACK);
+	code = code_window(v, cr3, s.regs.rip, s.bytes + stack, &start);
+	PROBE_DATA(v->probe, begin, EW_SNAPSHOT, &s, (uint32_t)(sizeof(s.regs) + stack + code), why,
+		cr3, s.regs.rsp, stack, probe_now() - begin, start);
 }
 
 static void note(struct vcpu *v, const struct ew_exit_payload *x, uint32_t reason)
@@ -97,6 +116,19 @@ static void note(struct vcpu *v, const struct ew_exit_payload *x, uint32_t reaso
 		.space = x->space,
 		.is_write = x->is_write,
 	};
+}
+
+/*
+ * On an error exit_reason is that of an exit before, "stale/undefined", except that EFAULT and
+ * EHWPOISON may come with KVM_EXIT_MEMORY_FAULT (kvm/api.rst, there). UNKNOWN tells no untruth.
+ */
+static uint32_t exit_reason(const struct kvm_run *run, int error)
+{
+	if (error == EINTR || error == EAGAIN)
+		return KVM_EXIT_INTR;
+	if (error && run->exit_reason != KVM_EXIT_MEMORY_FAULT)
+		return KVM_EXIT_UNKNOWN;
+	return run->exit_reason;
 }
 
 /* One round: KVM_RUN, and its record. Returns the errno of KVM_RUN, 0 on success. */
@@ -119,11 +151,7 @@ static int enter(struct vcpu *v)
 	if (v->probe)
 		ts = probe_now();
 	v->exits++;
-	/* On an error KVM need not have set exit_reason: it may be that of the exit before. */
-	if (error == EINTR || error == EAGAIN)
-		reason = KVM_EXIT_INTR;
-	else
-		reason = run->exit_reason;
+	reason = exit_reason(run, error);
 	if (reason == KVM_EXIT_IO || reason == KVM_EXIT_MMIO)
 		exit_access(run, &x);
 	else
@@ -146,6 +174,8 @@ enum ew_stop vcpu_run(struct vcpu *v)
 	while (!__atomic_load_n(&v->stop, __ATOMIC_RELAXED)) {
 		int error = enter(v);
 
+		if (error != EAGAIN)
+			again = 0;
 		if (error == 0)
 			exit_handle(v);
 		else if (error == EAGAIN && ++again > MAX_EAGAIN)

@@ -86,9 +86,10 @@ markers() {
 "257=3 1=512 1=4096 1=65536 18=512 18=4096 18=65536 74=0 8=0 0=512 0=4096 0=65536 17=512 17=4096 17=65536 3=0" ]
 }
 check "the markers tell each system call's number and result" markers
-snapshots() { # a snapshot of 4 KiB at each notify, its cost measured
+snapshots() { # 4 KiB of stack and 128 bytes of code, among them OUT, at each notify; its cost measured
 	[ "$(query "$w" "SELECT count(*) = (SELECT count(*) FROM vm_exit WHERE addr = 49168) AND
-		min(length(p.data)) = 18 * 8 + 4096 AND min(s.cost) > 0
+		min(length(p.data)) = 18 * 8 + 4096 + 128 AND min(s.cost) > 0 AND
+		min(instr(substr(p.data, 18 * 8 + 4096 + 1), x'66ef')) > 0
 		FROM e_snapshot s JOIN payload p ON p.event_id = s.id WHERE s.why = 1")" = 1 ]
 }
 check "registers and stack were copied at each notify" snapshots

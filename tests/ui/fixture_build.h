@@ -109,15 +109,19 @@ static void fix_snapshot(struct fix_state *s, enum ew_snapshot_why why)
 	struct {
 		struct ew_regs regs;
 		uint64_t stack[4 * FIX_FUNCTIONS];
-	} snap = {.regs = {.rax = 0,
-			  .rdx = FIX_PORT,
-			  .rsi = FIX_PORT,
-			  .rsp = FIX_STACK,
-			  .rbp = FIX_STACK + 16,
-			  .rip = FIX_KERNEL + 0x100u * (FIX_FUNCTIONS - 1) + 0x12,
-			  .rflags = 0x246,
-			  .rbx = 0x1111,
-			  .r12 = 0x2222}};
+		uint8_t code
+			[32]; /* push rbp; mov rbp, rsp; …; mov edx, esi; mov eax, edi; out or in */
+	} snap = {.code = {0x55, 0x48, 0x89, 0xe5, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90,
+			  0x90, 0x90, 0x89, 0xf2, 0x89, 0xf8, 0x66, 0xef, 0x5d, 0xc3},
+		.regs = {.rax = 0,
+			.rdx = FIX_PORT,
+			.rsi = FIX_PORT,
+			.rsp = FIX_STACK,
+			.rbp = FIX_STACK + 16,
+			.rip = FIX_KERNEL + 0x100u * (FIX_FUNCTIONS - 1) + 0x12,
+			.rflags = 0x246,
+			.rbx = 0x1111,
+			.r12 = 0x2222}};
 	size_t n = sizeof(snap.stack) / sizeof(snap.stack[0]);
 
 	/* Frame k: a saved rbp that points to the next frame, and a return address. */
@@ -127,8 +131,11 @@ static void fix_snapshot(struct fix_state *s, enum ew_snapshot_why why)
 	}
 	snap.stack[2 + 4 * (FIX_FUNCTIONS - 2)] = 0;
 	(void)n;
-	fix_emit(s, 600, EW_SNAPSHOT, PROBE_ARGS(why, 0x1000, FIX_STACK, sizeof(snap.stack)), &snap,
-		sizeof(snap));
+	if (why == EW_SNAPSHOT_ISR_READ)
+		memcpy(snap.code + 0x12, "\xec\x5d\xc3", 3);
+	fix_emit(s, 600, EW_SNAPSHOT,
+		PROBE_ARGS(why, 0x1000, FIX_STACK, sizeof(snap.stack), 0, snap.regs.rip - 0x12),
+		&snap, sizeof(snap));
 }
 
 static void fix_device(struct fix_state *s, unsigned r, unsigned bytes, unsigned sector)

@@ -7,6 +7,7 @@ cd "$(dirname "$0")/../.."
 for v in normal hostile cut-off no-requests no-snapshots; do
 	"$UI_FIXTURE" $v "$TMP/$v.exw"
 done
+cd "$TMP" # the key S saves into the current folder
 status=0
 
 : >"$TMP/empty.exw"

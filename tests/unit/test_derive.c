@@ -369,7 +369,7 @@ static void texts_of_a_write(void **state)
 		"write = 512\n");
 	/* What is absent depends on the backend. */
 	expect_lines(t, "SELECT text FROM v_step WHERE request_id = 1 AND stage = 3",
-		"hardware exit reason and KVM's handler: not recorded; the kvm_exit tracepoint "
+		"not recorded: hardware exit reason and KVM's handler; the kvm_exit tracepoint "
 		"never"
 		" fires on kvm_pvm\n");
 }
