@@ -83,6 +83,7 @@ static void print_internal_error(FILE *out, const struct kvm_run *run)
 static void print_reason(FILE *out, const struct vcpu *v)
 {
 	const struct kvm_run *run = v->run;
+	uint32_t last;
 
 	switch (v->stop) {
 	case EW_STOP_INTERNAL_ERROR:
@@ -100,8 +101,10 @@ static void print_reason(FILE *out, const struct vcpu *v)
 			fprintf(out, "  on SVM, KVM has reset the registers below\n");
 		break;
 	case EW_STOP_RUN_FAILED:
-		fprintf(out, "  %s; exit reason %u (%s)\n", strerror(v->status), run->exit_reason,
-			exit_name(run->exit_reason));
+		/* Not run->exit_reason, which KVM need not have set. */
+		last = v->history[v->exits % VCPU_HISTORY].reason;
+		fprintf(out, "  %s; exit reason %u (%s)\n", strerror(v->status), last,
+			exit_name(last));
 		break;
 	case EW_STOP_UNHANDLED:
 		fprintf(out, "  exit reason %u (%s)\n", run->exit_reason,

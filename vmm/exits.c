@@ -155,7 +155,7 @@ void exit_handle(struct vcpu *v)
 	case KVM_EXIT_HYPERV:
 	case KVM_EXIT_DIRTY_RING_FULL:
 	case KVM_EXIT_XEN:
-	case 39: /* KVM_EXIT_MEMORY_FAULT, since Linux 6.8 */
+	case KVM_EXIT_MEMORY_FAULT:
 	default: /* another architecture's, or one of a newer kernel */
 		vcpu_stop(v, EW_STOP_UNHANDLED, (int)run->exit_reason);
 		break;

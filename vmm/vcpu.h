@@ -10,6 +10,10 @@
 #include "mem.h"
 #include "tracer/probe.h"
 
+#ifndef KVM_EXIT_MEMORY_FAULT
+#define KVM_EXIT_MEMORY_FAULT 39 /* <linux/kvm.h> since Linux 6.8 */
+#endif
+
 struct recorder;
 
 /* What is kept of the last exits, for a message when the guest cannot go on. */

@@ -11,6 +11,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -437,6 +438,27 @@ static void test_internal_error(void **state)
 	drop(f);
 }
 
+/* KVM_RUN fails: the exit that is recorded for it must not be the one before it once more. */
+static void test_run_fails(void **state)
+{
+	struct fixture *f = make(EXIT, 5);
+	struct vcpu *v = &f->m.vcpu;
+	int vcpu_fd = v->fd;
+
+	(void)state;
+	v->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	v->run->exit_reason = KVM_EXIT_IO;
+	v->run->io.port = EW_EXIT_PORT;
+	assert_int_equal(run(f), EW_STOP_RUN_FAILED);
+	assert_int_equal(v->status, ENOTTY);
+	assert_int_equal(nth(f, EW_RUN_EXIT, 0)->a[1], KVM_EXIT_UNKNOWN);
+	assert_int_equal(nth_exit(f, 0)->space, EW_SPACE_MAX);
+	assert_int_equal(v->history[1].reason, KVM_EXIT_UNKNOWN);
+	close(v->fd);
+	v->fd = vcpu_fd;
+	drop(f);
+}
+
 /* The first reason wins, and a stop before the first KVM_RUN keeps the guest from running. */
 static void test_stop_before_start(void **state)
 {
@@ -501,6 +523,7 @@ int main(void)
 		cmocka_unit_test(test_halt_for_ever),
 		cmocka_unit_test(test_triple_fault),
 		cmocka_unit_test(test_internal_error),
+		cmocka_unit_test(test_run_fails),
 		cmocka_unit_test(test_stop_before_start),
 		cmocka_unit_test(test_port_io_bytes),
 		cmocka_unit_test(test_exit_names),
