@@ -48,6 +48,9 @@ DOCS := $(BUILD)/exitwalk.1 $(BUILD)/exitwalk.bash
 .PHONY: all
 all: $(EXITWALK) $(DOCS)
 
+# A recording may hold any number, and what is computed from it is shown, never trusted: there it wraps.
+$(BUILD)/tracer/%.o $(BUILD)/tui/%.o: ALL_CFLAGS += -fwrapv
+
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)

@@ -69,5 +69,6 @@ CREATE TABLE budget(request_id INTEGER NOT NULL, layer INTEGER NOT NULL, ns INTE
 -- The text of every exiting instruction, by its bytes: "out dx, ax (66 ef)".
 CREATE TABLE insn_text(insn BLOB PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 -- Row counts at the end, so that `check` sees a missing row in any table. keys: where no counting id
--- names a row (meta: key; kvm_stat: vcpu and name), what names it, one per line.
-CREATE TABLE seal("table" TEXT PRIMARY KEY, rows INTEGER NOT NULL, keys TEXT) WITHOUT ROWID;
+-- names a row (meta: key; kvm_stat: vcpu and name), what names it, one per line. digest: for each 1024
+-- rows two 64-bit sums, by which `check` finds a row that was changed (tracer/seal.c).
+CREATE TABLE seal("table" TEXT PRIMARY KEY, rows INTEGER NOT NULL, keys TEXT, digest BLOB) WITHOUT ROWID;

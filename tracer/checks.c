@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The checks that ask whether rows are missing: file, seal, names, ids, payloads, losses. */
+/* The checks that ask whether rows are missing: file, names, ids, payloads, losses. */
 #include "check.h"
 
 #include <errno.h>
@@ -72,15 +72,6 @@ static int first_gap(struct check *c, const char *table, int64_t *gap, struct er
 	return sql_get_int(c->db, e, sql, gap);
 }
 
-static int sealed_rows(struct check *c, const char *table, int64_t *rows, struct err *e)
-{
-	char *sql = sqlite3_mprintf("SELECT rows FROM seal WHERE \"table\" = %Q", table);
-	int ret = sql ? sql_get_int(c->db, e, sql, rows) : err_set(e, -ENOMEM, "out of memory");
-
-	sqlite3_free(sql);
-	return ret;
-}
-
 /* An exit whose records were lost has no row: then the events tell which rows must be there. */
 static int say_lost_exits(struct check *c, bool *lost, struct err *e)
 {
@@ -99,14 +90,15 @@ static int say_lost_exits(struct check *c, bool *lost, struct err *e)
 static int check_gap(struct check *c, const char *table, struct err *e)
 {
 	int64_t gap = 0, sealed = -1, highest = 0;
-	char sql[64];
+	char sql[96];
 	int ret = first_gap(c, table, &gap, e);
 
 	snprintf(sql, sizeof(sql), "SELECT max(id) FROM %s", table);
 	if (!ret)
-		ret = sealed_rows(c, table, &sealed, e);
-	if (!ret)
 		ret = sql_get_int(c->db, e, sql, &highest);
+	snprintf(sql, sizeof(sql), "SELECT rows FROM seal WHERE \"table\" = '%s'", table);
+	if (!ret)
+		ret = sql_get_int(c->db, e, sql, &sealed);
 	if (!gap && sealed > highest)
 		gap = highest + 1; /* the last ones are missing */
 	if (!ret && gap)
@@ -156,64 +148,6 @@ static int check_payloads(struct check *c, struct err *e)
 	if (!without && !orphan)
 		check_say(c, CHECK_OK, "payloads", "every marker and stack copy has its bytes");
 	return 0;
-}
-
-/* The first sealed key that a table without counting ids does not have any more; "": none. */
-static int missing_key(struct check *c, const char *table, char *key, size_t size, struct err *e)
-{
-	sqlite3_stmt *row = NULL;
-	int ret = sql_prepare(c->db, &row, e,
-		"WITH RECURSIVE k(key, rest) AS (SELECT NULL, keys || char(10) FROM seal WHERE"
-		" \"table\" = ?1 UNION ALL SELECT substr(rest, 1, instr(rest, char(10)) - 1),"
-		" substr(rest, instr(rest, char(10)) + 1) FROM k WHERE rest <> '')"
-		" SELECT key FROM k WHERE key IS NOT NULL AND key NOT IN (SELECT CASE ?1 WHEN 'meta'"
-		" THEN m.key END FROM meta m WHERE ?1 = 'meta' UNION ALL SELECT vcpu || ' ' || name"
-		" FROM kvm_stat WHERE ?1 = 'kvm_stat') LIMIT 1");
-
-	*key = '\0';
-	if (!ret) {
-		sqlite3_bind_text(row, 1, table, -1, SQLITE_STATIC);
-		ret = sql_step(row, e);
-	}
-	if (ret > 0)
-		snprintf(key, size, ": '%s' is missing", (const char *)sqlite3_column_text(row, 0));
-	sqlite3_finalize(row);
-	return ret < 0 ? ret : 0;
-}
-
-/* Every table has the number of rows that the recorder counted when it closed the file. */
-static int check_seal(struct check *c, struct err *e)
-{
-	unsigned before = c->failures;
-	sqlite3_stmt *row = NULL;
-	int ret = sql_prepare(c->db, &row, e,
-		"SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'seal' AND name NOT"
-		" LIKE 'sqlite_%' UNION SELECT \"table\" FROM seal ORDER BY 1");
-
-	while (!ret && (ret = sql_step(row, e)) > 0) {
-		const char *table = (const char *)sqlite3_column_text(row, 0);
-		char *count = sqlite3_mprintf("SELECT count(*) FROM \"%w\"", table);
-		int64_t rows = -1, sealed = -1;
-		char key[160];
-
-		ret = sealed_rows(c, table, &sealed, e);
-		if (!ret)
-			ret = missing_key(c, table, key, sizeof(key), e);
-		if (!ret && count && sql_get_int(c->db, NULL, count, &rows))
-			check_say(c, CHECK_FAIL, "seal", "table %s is missing", table);
-		else if (!ret && sealed < 0)
-			check_say(c, CHECK_FAIL, "seal", "seal has no row for table %s", table);
-		else if (!ret && rows != sealed)
-			check_say(c, CHECK_FAIL, "seal",
-				"table %s has %" PRId64 " rows, and had %" PRId64
-				" when it was sealed%s",
-				table, rows, sealed, key);
-		sqlite3_free(count);
-	}
-	sqlite3_finalize(row);
-	if (!ret && c->failures == before)
-		check_say(c, CHECK_OK, "seal", "every table has the rows it was sealed with");
-	return ret;
 }
 
 int check_ids(struct check *c, struct err *e)

@@ -7,19 +7,15 @@
 #include <string.h>
 
 #include "sql.h"
+#include "untrusted.h"
 
-/* The derived tables, with the columns that order and name their rows (the first `keys`). */
 static const struct derived {
 	const char *table, *order;
 	int keys;
 } derived[] = {
-	{"guest_call", "id", 1},
-	{"request", "id", 1},
-	{"frame", "event_id, n", 2},
-	{"step", "request_id, n", 2},
-	{"absent", "id", 1},
-	{"budget", "request_id, layer", 2},
-	{"insn_text", "insn", 1},
+#define TABLE(table, order, keys) {#table, order, keys},
+	DERIVED_TABLES(TABLE)
+#undef TABLE
 };
 
 static int open_fresh(struct check *c, sqlite3 **fresh, struct err *e)
@@ -33,7 +29,9 @@ static int open_fresh(struct check *c, sqlite3 **fresh, struct err *e)
 		backup = sqlite3_backup_init(*fresh, "main", c->db, "main");
 	if (backup) {
 		sqlite3_backup_step(backup, -1);
-		ret = sqlite3_backup_finish(backup) == SQLITE_OK ? derive_all(*fresh, e) : -EIO;
+		ret = sqlite3_backup_finish(backup) == SQLITE_OK ? untrusted_open(*fresh, e) : -EIO;
+		if (!ret)
+			ret = derive_all(*fresh, e);
 	}
 	if (ret)
 		err_set(e, ret, "a private copy of the recording could not be made: %s",

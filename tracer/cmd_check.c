@@ -11,8 +11,9 @@
 #include "check.h"
 #include "cmd.h"
 #include "reader.h"
+#include "seal.h"
 #include "sql.h"
-#include "store.h"
+#include "untrusted.h"
 
 enum { KEY_REPAIR = READER_OWN_KEYS };
 
@@ -95,11 +96,13 @@ static int repair_database(const char *path, struct err *e)
 	int ret = rc == SQLITE_OK ? sql_exec(db, e, "BEGIN IMMEDIATE") : sql_error(db, rc, e);
 
 	if (!ret)
+		ret = untrusted_open(db, e);
+	if (!ret)
 		ret = derive_all(db, e);
 	if (!ret)
 		ret = note_repair(db, e);
 	if (!ret)
-		ret = store_seal(db, e);
+		ret = seal_write(db, e);
 	if (!ret)
 		ret = sql_exec(db, e, "COMMIT");
 	if (!ret)

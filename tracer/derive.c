@@ -25,9 +25,9 @@ static int read_losses(struct derive *d)
 
 static int derive_tables(struct derive *d)
 {
-	int ret = sql_exec(d->db, d->e,
-		"DELETE FROM guest_call; DELETE FROM request; DELETE FROM frame; DELETE FROM step;"
-		"DELETE FROM absent; DELETE FROM budget; DELETE FROM insn_text");
+#define EMPTY(table, order, keys) "DELETE FROM " #table ";"
+	int ret = sql_exec(d->db, d->e, DERIVED_TABLES(EMPTY));
+#undef EMPTY
 
 	if (!ret)
 		ret = read_losses(d);

@@ -14,6 +14,19 @@ struct err {
 	char msg[512];
 };
 
+/*
+ * A sentence goes to a terminal, and what it quotes (a file's name, SQLite's words about a damaged
+ * recording) may be anybody's: control characters, U+0080..U+009F included, become '?'.
+ */
+static inline void err_clean(char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			*s = '?';
+		else if ((unsigned char)s[0] == 0xc2 && ((unsigned char)s[1] & 0xe0) == 0x80)
+			s[0] = s[1] = '?';
+}
+
 /* Stores the sentence (the first one stays: the deepest place knows best) and returns `code`, a
  * negative errno. `e` may be NULL. */
 __attribute__((format(printf, 3, 4))) static inline int err_set(
@@ -25,6 +38,7 @@ __attribute__((format(printf, 3, 4))) static inline int err_set(
 		va_start(ap, fmt);
 		vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
 		va_end(ap);
+		err_clean(e->msg);
 	}
 	return code;
 }

@@ -60,8 +60,11 @@ static void put_string(FILE *out, const char *text)
 		} else if (*s == '\n') {
 			fputs("\\n", out);
 			s++;
-		} else if (*s < 0x20) {
+		} else if (*s < 0x20 || *s == 0x7f) {
 			fprintf(out, "\\u%04x", *s++);
+		} else if (*s == 0xc2 && s[1] < 0xa0) { /* U+0080..U+009F move a terminal too */
+			fprintf(out, "\\u%04x", s[1]);
+			s += 2;
 		} else {
 			fwrite(s, 1, n, out);
 			s += n;

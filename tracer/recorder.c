@@ -10,6 +10,7 @@
 #include "cmd.h"
 #include "recording.h"
 #include "schema/schema.h"
+#include "seal.h"
 
 #define DEFAULT_WINDOW_NS 1000000u
 
@@ -227,7 +228,7 @@ static int finish(struct recorder *r, struct err *e)
 	if (!ret)
 		ret = store_meta_text(&r->store, "state", "complete", e);
 	if (!ret)
-		ret = store_seal(r->store.db, e);
+		ret = seal_write(r->store.db, e);
 	if (!ret)
 		ret = store_commit(&r->store, e);
 	return ret ? ret : store_one_file(&r->store, e);

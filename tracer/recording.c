@@ -13,6 +13,7 @@
 #include "schema/schema.h"
 #include "sql.h"
 #include "store.h"
+#include "untrusted.h"
 
 #define BUSY_MS 2000 /* a writer holds the file for a commit, not longer */
 
@@ -55,8 +56,9 @@ static int check_header(int fd, const char *path, struct err *e)
 			"exitwalk",
 			path, version, SCHEMA_VERSION);
 	if (version == 0)
-		return err_set(
-			e, -EIO, "%s is damaged: it has no schema version; record again", path);
+		return err_set(e, -EIO,
+			"%s holds nothing: its recorder was ended before it began, or it is damaged; record again",
+			path);
 	if (missing)
 		return err_set(e, -EIO,
 			"%s is truncated: its last %" PRIu64
@@ -145,7 +147,9 @@ static int complete_copy(struct recording *r, const char *path, struct err *e)
 	}
 	sqlite3_close(r->db);
 	r->db = copy;
-	ret = derive_all(copy, &why);
+	ret = untrusted_open(copy, &why);
+	if (!ret)
+		ret = derive_all(copy, &why);
 	if (ret)
 		err_set(e, ret, "%s was cut off and cannot be completed: %s", path, why.msg);
 	return ret;
@@ -172,13 +176,21 @@ static void make_banner(struct recording *r, bool live)
 
 static int open_database(struct recording *r, const char *path, bool live, struct err *e)
 {
+	struct err why = {""};
 	char state[32] = "";
-	int ret = 0,
-	    rc = sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+	int ret, rc = sqlite3_open_v2(
+			 path, &r->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
 
 	if (rc != SQLITE_OK)
 		return unreadable(r->db, rc, path, e);
 	sqlite3_busy_timeout(r->db, BUSY_MS);
+	ret = untrusted_open(r->db, &why);
+	rc = sqlite3_errcode(r->db);
+	if (ret && rc != SQLITE_OK && rc != SQLITE_ROW && rc != SQLITE_DONE)
+		return unreadable(r->db, rc, path, e);
+	if (ret)
+		return err_set(e, ret, "%s is not as exitwalk recorded it: %s; do not trust it",
+			path, why.msg);
 	rc = read_row(r->db, STMT_STATE, state, sizeof(state), NULL);
 	if (rc == SQLITE_DONE)
 		return err_set(
@@ -188,6 +200,9 @@ static int open_database(struct recording *r, const char *path, bool live, struc
 	r->cut_off = strcmp(state, "complete") != 0;
 	if (r->cut_off)
 		ret = complete_copy(r, path, e);
+	if (ret)
+		return ret;
+	ret = untrusted_views(r->db, e);
 	if (ret)
 		return ret;
 	make_banner(r, live && r->cut_off);

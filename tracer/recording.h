@@ -26,8 +26,19 @@ struct recording {
 int recording_open(struct recording *r, const char *path, struct err *e);
 void recording_close(struct recording *r);
 
+/* X(table, columns that order its rows, how many of them, its first ones, name a row): what derive_all()
+ * makes, and makes anew whatever was there. */
+#define DERIVED_TABLES(X)                                                                          \
+	X(guest_call, "id", 1)                                                                     \
+	X(request, "id", 1)                                                                        \
+	X(frame, "event_id, n", 2)                                                                 \
+	X(step, "request_id, n", 2)                                                                \
+	X(absent, "id", 1)                                                                         \
+	X(budget, "request_id, layer", 2)                                                          \
+	X(insn_text, "insn", 1)
+
 /*
- * Turns events into guest_call, request, step, frame and budget rows, and builds the indexes (derived
+ * Turns events into the rows of those tables, and builds the indexes (derived
  * rows that are already there are replaced). Called by recorder_finish, by recording_open on a copy
  * and by `check --repair`.
  */

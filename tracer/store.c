@@ -232,26 +232,6 @@ int store_meta_text(struct store *s, const char *key, const char *value, struct 
 	return store_run(s, STMT_META, e);
 }
 
-int store_seal(sqlite3 *db, struct err *e)
-{
-	sqlite3_stmt *tables = NULL;
-	int ret = sql_exec(db, e, exec_sql[EXEC_UNSEAL]);
-
-	if (!ret)
-		ret = sql_prepare(db, &tables, e, stmt_sql[STMT_TABLES]);
-	while (!ret && (ret = sql_step(tables, e)) > 0) {
-		/* A table's name cannot be a parameter. */
-		char *sql = sqlite3_mprintf(
-			"INSERT INTO seal(\"table\", rows) SELECT %Q, count(*) FROM \"%w\"",
-			sqlite3_column_text(tables, 0), sqlite3_column_text(tables, 0));
-
-		ret = sql ? sql_exec(db, e, sql) : err_set(e, -ENOMEM, "out of memory");
-		sqlite3_free(sql);
-	}
-	sqlite3_finalize(tables);
-	return ret ? ret : sql_exec(db, e, exec_sql[EXEC_SEAL_KEYS]);
-}
-
 int store_one_file(struct store *s, struct err *e)
 {
 	int ret;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The recording's database as its recorder sees it: creating it, its statements, sealing it. */
+/* The recording's database as its recorder sees it: creating it, its statements. */
 #ifndef EXITWALK_TRACER_STORE_H
 #define EXITWALK_TRACER_STORE_H
 
@@ -52,9 +52,6 @@ int store_run(struct store *s, enum store_stmt id, struct err *e);
 
 int store_meta_int(struct store *s, const char *key, int64_t value, struct err *e);
 int store_meta_text(struct store *s, const char *key, const char *value, struct err *e);
-
-/* Writes the number of rows of every table into `seal` (also what `check --repair` calls last). */
-int store_seal(sqlite3 *db, struct err *e);
 
 /* Makes the finished database one file that can be read without writing beside it. */
 int store_one_file(struct store *s, struct err *e);

@@ -130,11 +130,12 @@ static int last_losses(struct writer *w)
 static int round_of(struct writer *w, bool stop, bool *done)
 {
 	struct timespec sleep = {.tv_nsec = WRITER_SLEEP_NS};
-	uint64_t now = probe_now(), n;
-	int ret = writer_pass(w, stop ? UINT64_MAX : now, &n);
+	uint64_t n;
+	int ret = writer_pass(w, stop ? UINT64_MAX : probe_now(), &n);
 
 	*done = stop && n == 0;
-	if (!ret && w->uncommitted && now - w->begun >= WRITER_COMMIT_NS)
+	/* The clock is read again: the transaction may have begun in this very pass. */
+	if (!ret && w->uncommitted && probe_now() - w->begun >= WRITER_COMMIT_NS)
 		ret = writer_commit(w);
 	/* It looks again by itself: waking it would cost the vCPU thread a system call. */
 	if (!ret && n == 0 && !stop)

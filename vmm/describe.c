@@ -164,7 +164,6 @@ int describe_before(struct recorder *r, struct machine *m, const struct describe
 	META(&s, "exitwalk_version", "%s", EXITWALK_VERSION);
 	meta_command_line(&s, d);
 	meta_time(&s, "started_at");
-	META(&s, "clock", "CLOCK_MONOTONIC, ns");
 	meta_host(&s, &m->kvm);
 	meta_machine(&s, m, d);
 #define DEVICE(id, number, name, model) step(&s, recorder_device(r, number, name, model));

@@ -85,6 +85,40 @@ fails "a changed t_exit of guest_call is named" \
 	"UPDATE guest_call SET t_exit = t_exit - 1 WHERE id = 2" "guest_call (2): t_exit"
 fails "a budget that does not add up is named" \
 	"UPDATE budget SET ns = ns + 1 WHERE request_id = 3 AND layer = 5" "request 3 do not add up"
+
+# What neither an order nor a derivation notices: the digests in the seal do, and name the row.
+changed() { fails "a changed $1 of $2 is named" "UPDATE $2 SET $1 = $4 WHERE $3" "$2 ($5) is not what"; }
+id=$(value "SELECT id FROM event WHERE kind = (SELECT id FROM event_kind WHERE name = 'dispatch') LIMIT 1 OFFSET 20")
+changed a3 event "id = $id" "a3 + 1" $id
+changed dur event "id = $id" "dur + 1" $id
+id=$(middle vm_exit)
+changed value vm_exit "id = $id" "value + 256" $id
+changed value vm_exit "id = $id" NULL $id
+id=$(value "SELECT max(event_id) FROM payload")
+changed data payload "event_id = $id" "substr(data, 1, length(data) - 1) || x'5a'" $id
+changed name symbol "id = 5" "name || '_'" 5
+changed before kvm_stat "name = '${stat:-none}'" "before + 1" ".*${stat:-none}"
+changed value meta "key = 'cpu_model'" "'another'" cpu_model
+changed value meta "key = 'vcpus'" "1.5" vcpus
+changed name region "id = 3" "CAST(name AS BLOB)" 3
+fails "several changed rows of event are bounded" \
+	"UPDATE event SET a2 = a2 + 1 WHERE id IN (300, 400)" "rows of event, between (1) and ([0-9]*)"
+fails "swapped contents of two rows are bounded" \
+	"CREATE TEMP TABLE was AS SELECT id, name FROM symbol WHERE id IN (6, 7);
+	 UPDATE symbol SET name = (SELECT name FROM was WHERE was.id = 13 - symbol.id)
+	 WHERE id IN (6, 7)" "rows of symbol, between"
+fails "a changed digest is noticed" \
+	"UPDATE seal SET digest = x'' WHERE \"table\" = 'event'" "digest of table event"
+cp "$W" "$C"
+sqlite3 "$C" "ALTER TABLE seal DROP COLUMN digest"
+out=$("$EXITWALK" check "$C" 2>&1)
+rc=$?
+if [ $rc -eq 0 ] && grep -q '^note *seal' <<<"$out"; then
+	ok "a seal without digests, of an older exitwalk, is a note"
+else
+	not_ok "a seal without digests, of an older exitwalk, is a note" "exit status $rc:"$'\n'"$out"
+fi
+
 events=$(value "SELECT max(id) FROM event")
 fails "half of the events cut away are missed" \
 	"DELETE FROM event WHERE id > $events / 2" "event $((events / 2 + 1)) is missing"

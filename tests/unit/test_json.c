@@ -67,7 +67,7 @@ static void writes(const char *value, const char *json)
 static void strings(void **state)
 {
 	(void)state;
-	writes("a\"b\\c\nd\te\x01\x7f", "\"a\\\"b\\\\c\\nd\\u0009e\\u0001\x7f\"");
+	writes("a\"b\\c\nd\te\x01\x7f", "\"a\\\"b\\\\c\\nd\\u0009e\\u0001\\u007f\"");
 	writes("\xc2\xb5s \xe2\x82\xac \xf0\x9f\x99\x82",
 		"\"\xc2\xb5s \xe2\x82\xac \xf0\x9f\x99\x82\"");
 	writes(NULL, "null");

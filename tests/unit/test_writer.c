@@ -306,6 +306,36 @@ static void the_thread_takes_everything(void **state)
 	assert_false(b->store.in_transaction);
 }
 
+static int count_commit(void *n)
+{
+	++*(unsigned *)n;
+	return 0;
+}
+
+/*
+ * Large transactions: while records trickle in, one commit per WRITER_COMMIT_NS, not one per pass. The
+ * bound grows with the time that the test took, so a slow machine makes it wider, never wrong.
+ */
+static void commits_are_rare(void **state)
+{
+	struct bed *b = *state;
+	struct err e = {""};
+	unsigned commits = 0;
+	uint64_t begin = probe_now();
+
+	sqlite3_commit_hook(b->store.db, count_commit, &commits);
+	assert_int_equal(writer_start(&b->writer, &e), 0);
+	for (uint64_t i = 1; i <= 40; i++) {
+		say(b->ring[0], i, EW_RUN_ENTER, 0, 0, 0);
+		while (ring_used(b->ring[0])) /* so that each record is a pass of its own */
+			sched_yield();
+	}
+	assert_int_equal(writer_stop(&b->writer, &e), 0);
+	assert_true(commits >= 1);
+	assert_true(commits <= 2 + (probe_now() - begin) / WRITER_COMMIT_NS);
+	assert_int_equal(INT(b, "SELECT count(*) FROM event"), 40);
+}
+
 /* Fills a small ring for so long that records are lost: all is accounted for. */
 static void overflow_adds_up(void **state)
 {
@@ -434,6 +464,7 @@ int main(void)
 		T(loss_is_a_row_and_an_event),
 		T(lost_run_enter),
 		T(the_thread_takes_everything),
+		T(commits_are_rare),
 		cmocka_unit_test(overflow_adds_up),
 		cmocka_unit_test(a_full_disk_stops_the_recorder),
 		cmocka_unit_test(a_file_size_limit_stops_the_recorder),
