@@ -29,6 +29,7 @@ static int create_devices(struct machine *m, const struct machine_config *c, str
 		.irq = &m->blk_irq.line,
 		.probe = &m->probe,
 		.next_request = &m->next_request,
+		.stop = &m->vcpu.stop,
 	};
 	int rc;
 

@@ -36,19 +36,19 @@ struct pci_host {
 	struct pci_slot *slots; /* own the names of the functions' regions */
 };
 
-static void put16(uint8_t *p, uint16_t v)
+void pci_put16(uint8_t *p, uint16_t v)
 {
 	p[0] = (uint8_t)v;
 	p[1] = (uint8_t)(v >> 8);
 }
 
-static void put32(uint8_t *p, uint32_t v)
+void pci_put32(uint8_t *p, uint32_t v)
 {
-	put16(p, (uint16_t)v);
-	put16(p + 2, (uint16_t)(v >> 16));
+	pci_put16(p, (uint16_t)v);
+	pci_put16(p + 2, (uint16_t)(v >> 16));
 }
 
-static uint32_t get32(const uint8_t *p)
+uint32_t pci_get32(const uint8_t *p)
 {
 	return p[0] | p[1] << 8 | p[2] << 16 | (uint32_t)p[3] << 24;
 }
@@ -58,14 +58,13 @@ static void bar_write(struct pci_function *f, unsigned reg, uint8_t value)
 {
 	unsigned n = (reg - PCI_BASE_ADDRESS_0) / 4, at = PCI_BASE_ADDRESS_0 + 4 * n;
 	unsigned shift = 8 * (reg - at);
-	uint32_t mask = get32(f->writable + at);
+	uint32_t mask = pci_get32(f->writable + at);
 	uint32_t *w = &f->bar_written[n];
 
 	if (!mask)
 		return;
 	*w = (*w & ~(0xffu << shift)) | (uint32_t)value << shift;
-	put32(f->cfg + at,
-		((*w & mask) == mask ? mask : f->bar_base[n]) | PCI_BASE_ADDRESS_SPACE_IO);
+	pci_put32(f->cfg + at, ((*w & mask) == mask ? mask : f->bar_base[n]) | f->bar_flags[n]);
 }
 
 static void cfg_write(struct pci_function *f, unsigned reg, uint8_t value)
@@ -83,16 +82,21 @@ static enum ew_bus_result function_access(
 	void *opaque, uint64_t offset, unsigned size, bool is_write, uint64_t *value)
 {
 	struct pci_function *f = opaque;
+	unsigned reg = (unsigned)offset;
 	uint64_t v = 0;
 
+	if (f->cfg_access && f->cfg_access(f, reg, size, is_write, value))
+		return EW_BUS_HANDLED;
 	for (unsigned i = 0; i < size; i++) {
 		if (is_write)
-			cfg_write(f, (unsigned)offset + i, (uint8_t)(*value >> 8 * i));
+			cfg_write(f, reg + i, (uint8_t)(*value >> 8 * i));
 		else
-			v |= (uint64_t)f->cfg[offset + i] << 8 * i;
+			v |= (uint64_t)f->cfg[reg + i] << 8 * i;
 	}
 	if (!is_write)
 		*value = v;
+	else if (f->cfg_written)
+		f->cfg_written(f, reg, size);
 	return EW_BUS_HANDLED;
 }
 
@@ -218,24 +222,57 @@ void pci_function_init(struct pci_function *f, uint16_t vendor, uint16_t device,
 	uint16_t subsystem_vendor, uint16_t subsystem)
 {
 	*f = (struct pci_function){0};
-	put16(f->cfg + PCI_VENDOR_ID, vendor);
-	put16(f->cfg + PCI_DEVICE_ID, device);
-	put32(f->cfg + PCI_CLASS_REVISION, class_rev);
-	put16(f->cfg + PCI_SUBSYSTEM_VENDOR_ID, subsystem_vendor);
-	put16(f->cfg + PCI_SUBSYSTEM_ID, subsystem);
+	pci_put16(f->cfg + PCI_VENDOR_ID, vendor);
+	pci_put16(f->cfg + PCI_DEVICE_ID, device);
+	pci_put32(f->cfg + PCI_CLASS_REVISION, class_rev);
+	pci_put16(f->cfg + PCI_SUBSYSTEM_VENDOR_ID, subsystem_vendor);
+	pci_put16(f->cfg + PCI_SUBSYSTEM_ID, subsystem);
 	/* The other bits of COMMAND switch what no function here has, so they are hard-wired to 0. */
-	put16(f->writable + PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	pci_put16(f->writable + PCI_COMMAND,
+		PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	f->writable[PCI_INTERRUPT_LINE] = 0xff;
+	f->cap_end = PCI_STD_HEADER_SIZEOF;
+}
+
+static void set_bar(struct pci_function *f, unsigned n, uint32_t base, uint32_t len, uint8_t flags,
+	uint8_t command)
+{
+	unsigned reg = PCI_BASE_ADDRESS_0 + 4 * n;
+
+	f->bar_base[n] = f->bar_written[n] = base;
+	f->bar_len[n] = len;
+	f->bar_flags[n] = flags;
+	pci_put32(f->cfg + reg, base | flags);
+	pci_put32(f->writable + reg, ~(len - 1));
+	f->cfg[PCI_COMMAND] |= command;
 }
 
 void pci_function_io_bar(struct pci_function *f, unsigned n, uint16_t base, uint16_t len)
 {
-	uint8_t *reg = f->cfg + PCI_BASE_ADDRESS_0 + 4 * n;
+	set_bar(f, n, base, len, PCI_BASE_ADDRESS_SPACE_IO, PCI_COMMAND_IO);
+}
 
-	f->bar_base[n] = f->bar_written[n] = base;
-	put32(reg, base | PCI_BASE_ADDRESS_SPACE_IO);
-	put32(f->writable + PCI_BASE_ADDRESS_0 + 4 * n, ~(uint32_t)(len - 1));
-	f->cfg[PCI_COMMAND] |= PCI_COMMAND_IO;
+void pci_function_mem_bar(struct pci_function *f, unsigned n, uint32_t base, uint32_t len)
+{
+	set_bar(f, n, base, len, PCI_BASE_ADDRESS_SPACE_MEMORY | PCI_BASE_ADDRESS_MEM_TYPE_32,
+		PCI_COMMAND_MEMORY);
+}
+
+/* PCI Local Bus 3.0, 6.7: dword-aligned, each with a pointer to the next. */
+unsigned pci_function_add_capability(struct pci_function *f, uint8_t id, unsigned len)
+{
+	unsigned at = f->cap_end, link = PCI_CAPABILITY_LIST;
+
+	if (len < PCI_CAP_SIZEOF || len > PCI_CFG_SIZE - at)
+		return 0;
+	if (f->cap_last)
+		link = f->cap_last + PCI_CAP_LIST_NEXT;
+	f->cfg[link] = (uint8_t)at;
+	f->cfg[at + PCI_CAP_LIST_ID] = id;
+	f->cfg[PCI_STATUS] |= PCI_STATUS_CAP_LIST;
+	f->cap_last = at;
+	f->cap_end = (at + len + 3) & ~3u;
+	return at;
 }
 
 void pci_function_irq(struct pci_function *f, unsigned pin, unsigned line)
@@ -247,4 +284,9 @@ void pci_function_irq(struct pci_function *f, unsigned pin, unsigned line)
 bool pci_function_io_enabled(const struct pci_function *f)
 {
 	return f->cfg[PCI_COMMAND] & PCI_COMMAND_IO;
+}
+
+bool pci_function_mem_enabled(const struct pci_function *f)
+{
+	return f->window || (f->cfg[PCI_COMMAND] & PCI_COMMAND_MEMORY);
 }

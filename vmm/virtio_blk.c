@@ -212,7 +212,7 @@ static void process(struct virtio_device *dev, struct virtq *q)
 	struct virtio_blk *b = (struct virtio_blk *)((char *)dev -
 						     offsetof(struct virtio_blk, dev));
 
-	while (virtq_pop(q, &b->chain) > 0)
+	while (!__atomic_load_n(dev->env.stop, __ATOMIC_RELAXED) && virtq_pop(q, &b->chain) > 0)
 		handle_chain(b, q);
 }
 

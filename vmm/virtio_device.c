@@ -2,8 +2,12 @@
 /* What every virtio device does alike, whatever its transport: status, features, notify, interrupt. */
 #include "vmm/virtio_device.h"
 
-/* ISR status bit 0, virtio 1.1, 4.1.4.5: "queue interrupt". linux/virtio_pci.h names bit 1 only. */
-#define ISR_QUEUE 1
+#include <linux/virtio_config.h>
+
+static bool messages_on(const struct virtio_device *dev)
+{
+	return dev->messages && dev->messages->on(dev->messages);
+}
 
 static void lower(struct virtio_device *dev)
 {
@@ -16,8 +20,13 @@ static void reset(struct virtio_device *dev)
 {
 	for (unsigned i = 0; i < dev->queues; i++)
 		virtq_reset(&dev->queue[i]);
-	dev->accepted = 0;
+	virtio_device_accept_all(dev, 0);
 	lower(dev);
+}
+
+void virtio_device_offer(struct virtio_device *dev, uint64_t features)
+{
+	dev->offered |= features;
 }
 
 void virtio_device_set_status(struct virtio_device *dev, uint8_t status)
@@ -30,7 +39,17 @@ void virtio_device_set_status(struct virtio_device *dev, uint8_t status)
 
 void virtio_device_accept(struct virtio_device *dev, uint32_t features)
 {
-	dev->accepted = (dev->accepted & ~(uint64_t)UINT32_MAX) | (features & dev->offered);
+	virtio_device_accept_all(dev, (dev->accepted & ~(uint64_t)UINT32_MAX) | features);
+}
+
+void virtio_device_accept_all(struct virtio_device *dev, uint64_t features)
+{
+	dev->accepted = features & dev->offered;
+	for (unsigned i = 0; i < dev->queues; i++) {
+		dev->queue[i].indirect = dev->accepted &
+					 VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC);
+		dev->queue[i].event_idx = dev->accepted & VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX);
+	}
 }
 
 struct virtq *virtio_device_queue(struct virtio_device *dev, unsigned index)
@@ -42,21 +61,65 @@ struct virtq *virtio_device_queue(struct virtio_device *dev, unsigned index)
 }
 
 /* Order: ISR first, then the line, so that a handler that runs at once finds its reason. */
-static void interrupt(struct virtio_device *dev)
+static void interrupt(struct virtio_device *dev, int queue)
 {
-	dev->isr |= ISR_QUEUE;
-	PROBE(*dev->env.probe, EW_ISR_SET, dev->id, dev->isr);
-	dev->env.irq->set(dev->env.irq, 1);
+	bool message = messages_on(dev);
+	uint8_t cause = queue == VIRTIO_CONFIG_CHANGE ? VIRTIO_ISR_CONFIG : VIRTIO_ISR_QUEUE;
+
+	/* 4.1.4.5.1: with MSI-X the ISR is for changes of the configuration only. */
+	if (!message || cause == VIRTIO_ISR_CONFIG) {
+		dev->isr |= cause;
+		PROBE(*dev->env.probe, EW_ISR_SET, dev->id, dev->isr);
+	}
+	if (message)
+		dev->messages->send(dev->messages, queue);
+	else
+		dev->env.irq->set(dev->env.irq, 1);
+}
+
+void virtio_device_update_line(struct virtio_device *dev)
+{
+	if (dev->isr)
+		dev->env.irq->set(dev->env.irq, !messages_on(dev));
+}
+
+void virtio_device_used(struct virtio_device *dev, struct virtq *q)
+{
+	if (virtq_wants_interrupt(q))
+		interrupt(dev, (int)q->index);
+}
+
+void virtio_device_needs_reset(struct virtio_device *dev)
+{
+	if (!(dev->offered & VIRTIO_FEATURE(VIRTIO_F_VERSION_1)) ||
+		(dev->status & VIRTIO_CONFIG_S_NEEDS_RESET))
+		return;
+	dev->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
+		interrupt(dev, VIRTIO_CONFIG_CHANGE);
 }
 
 /*
- * DRIVER_OK is not required: drivers before virtio 1.0 use their queues before they set it (2.1.1,
- * 3.1.2 "legacy interface"). All chains of one notify share one interrupt.
+ * Since virtio 1.0 a device must not touch its queues before both sides agreed on features and the
+ * driver said DRIVER_OK (2.1.2, 3.1.1). Drivers before that use their queues earlier (2.1.1, 3.1.2
+ * "legacy interface").
+ */
+static bool may_run(const struct virtio_device *dev)
+{
+	const uint8_t needed = VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK;
+
+	return !(dev->offered & VIRTIO_FEATURE(VIRTIO_F_VERSION_1)) ||
+	       (dev->status & needed) == needed;
+}
+
+/*
+ * All chains of one notify share one interrupt. With EVENT_IDX the driver does not notify again until
+ * avail_event has moved on, so what it offered meanwhile has to be looked for.
  */
 void virtio_device_notify(struct virtio_device *dev, unsigned index)
 {
 	struct virtq *q = virtio_device_queue(dev, index);
-	uint16_t used;
+	uint16_t used, avail_idx, extra;
 
 	if (!q)
 		return;
@@ -64,11 +127,25 @@ void virtio_device_notify(struct virtio_device *dev, unsigned index)
 		PROBE(*dev->env.probe, EW_GUEST_ERROR, EW_GERR_NOTIFY_DISABLED, dev->id, index);
 		return;
 	}
-	PROBE(*dev->env.probe, EW_QUEUE_NOTIFY, dev->id, index, virtq_avail_idx(q), q->seen);
+	if (!may_run(dev)) {
+		PROBE(*dev->env.probe, EW_GUEST_ERROR, EW_GERR_DRIVER_NOT_OK, dev->id, index,
+			dev->status);
+		return;
+	}
+	avail_idx = virtq_avail_idx(q);
+	PROBE(*dev->env.probe, EW_QUEUE_NOTIFY, dev->id, index, avail_idx, q->seen);
 	used = q->used_idx;
-	dev->process(dev, q);
-	if (q->used_idx != used && virtq_wants_interrupt(q))
-		interrupt(dev);
+	do
+		dev->process(dev, q);
+	while (q->event_idx && virtq_notifies_on(q));
+	extra = (uint16_t)(q->seen - avail_idx);
+	if (q->event_idx && !q->broken && extra)
+		PROBE(*dev->env.probe, EW_NOTIFY_SUPPRESSED, dev->id, index, extra, avail_idx,
+			q->seen);
+	if (q->used_idx != used)
+		virtio_device_used(dev, q);
+	if (q->broken)
+		virtio_device_needs_reset(dev);
 }
 
 uint8_t virtio_device_read_isr(struct virtio_device *dev)
@@ -78,6 +155,23 @@ uint8_t virtio_device_read_isr(struct virtio_device *dev)
 	PROBE(*dev->env.probe, EW_ISR_READ, dev->id, isr);
 	lower(dev);
 	return isr;
+}
+
+uint8_t virtio_device_peek_isr(struct virtio_device *dev)
+{
+	PROBE(*dev->env.probe, EW_IRQ_STATUS, dev->id, dev->isr);
+	return dev->isr;
+}
+
+void virtio_device_ack_isr(struct virtio_device *dev, uint8_t bits)
+{
+	uint8_t left = dev->isr & (uint8_t)~bits;
+
+	PROBE(*dev->env.probe, EW_IRQ_ACK, dev->id, bits, left);
+	if (left)
+		dev->isr = left;
+	else
+		lower(dev);
 }
 
 uint64_t virtio_device_read_config(const struct virtio_device *dev, uint64_t offset, unsigned size)

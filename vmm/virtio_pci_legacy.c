@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <linux/virtio_pci.h>
 
-#define VIRTIO_PCI_VENDOR 0x1af4 /* virtio 1.1, 4.1.2 */
 #define BAR_LEN 128
 #define CONFIG VIRTIO_PCI_CONFIG_OFF(0)
 #define PCI_PIN_INTA 1

@@ -16,15 +16,19 @@
  *   elem = used->ring[i], data                used->idx = i + 1
  *
  *   avail->flags &= ~NO_INTERRUPT             used->idx = i + 1
- *   mb                                        mb         (fence in virtq_wants_interrupt)
- *   if (used->idx != last) go on polling      if (!(avail->flags & NO_INTERRUPT)) interrupt
+ *   or used_event = last                      mb         (fence in virtq_wants_interrupt)
+ *   mb                                        if (!(avail->flags & NO_INTERRUPT) or used_event
+ *   if (used->idx != last) go on polling          is among what was used now) interrupt
  *
  * Without the third, each side could read the other's old value: the driver sleeps and nobody wakes it.
+ * virtq_notifies_on() is the same with the roles exchanged: avail_event (or used->flags), mb, avail->idx
+ * here, avail->idx, mb, avail_event in the driver.
  * Legacy rings have the guest's byte order (2.4.3), which on x86 is the host's.
  */
 #include "vmm/virtq.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define LOAD(p) __atomic_load_n(&(p), __ATOMIC_RELAXED)
 #define STORE(p, v) __atomic_store_n(&(p), v, __ATOMIC_RELAXED)
@@ -43,15 +47,32 @@ void virtq_init(struct virtq *q, const struct guest_mem *mem, struct probe **pro
 		.next_request = next_request,
 		.device = device,
 		.index = index,
+		.max_size = size,
 		.size = size};
 }
 
-void virtq_reset(struct virtq *q)
+static void clear(struct virtq *q)
 {
 	q->desc_gpa = 0;
 	q->vring = (struct vring){0};
 	q->broken = false;
-	q->seen = q->used_idx = 0;
+	q->seen = q->used_idx = q->signalled = 0;
+}
+
+void virtq_reset(struct virtq *q)
+{
+	clear(q);
+	q->size = q->max_size;
+}
+
+int virtq_set_size(struct virtq *q, uint32_t size)
+{
+	if (size && size <= q->max_size && !(size & (size - 1))) {
+		q->size = (uint16_t)size;
+		return 0;
+	}
+	guest_error(q, EW_GERR_QUEUE_SIZE, size, q->max_size, q->index);
+	return -EINVAL;
 }
 
 static void *ring_part(
@@ -74,7 +95,7 @@ int virtq_setup(struct virtq *q, uint64_t desc, uint64_t avail, uint64_t used)
 			    sizeof(__virtio16);
 	struct vring vr = {.num = q->size};
 
-	virtq_reset(q);
+	clear(q);
 	q->desc_gpa = desc;
 	PROBE(*q->probe, EW_QUEUE_SETUP, q->device, q->index, q->size, desc, avail, used);
 	vr.desc = ring_part(q, desc, q->size * sizeof(struct vring_desc), VRING_DESC_ALIGN_SIZE,
@@ -135,32 +156,79 @@ static bool accept(struct virtq *q, struct virtq_chain *c, uint16_t index, const
 	return false;
 }
 
-/* Ends after at most q->size descriptors, each of which is read from guest memory exactly once. */
+/* The table that a chain runs through: the ring's, then perhaps an indirect one. */
+struct table {
+	const uint8_t *host;
+	unsigned entries;
+	unsigned left; /* entries that a chain without a loop can still have in it */
+	bool indirect;
+};
+
+/* One entry, exactly once: the barrier keeps the compiler from reading it again later. */
+static vring_desc_t read_desc(const struct table *t, unsigned i)
+{
+	vring_desc_t d;
+
+	memcpy(&d, t->host + i * sizeof(d), sizeof(d));
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return d;
+}
+
+/*
+ * 2.6.5.3: the last descriptor of a chain may be an indirect one. WRITE means nothing there, NEXT is
+ * forbidden, and so is a table inside a table. Drivers may fill a table further than the ring is long
+ * (Linux does, with small rings); the limit is what a chain has room for.
+ */
+static bool enter_table(struct virtq *q, struct virtq_chain *c, struct table *t, uint16_t index,
+	const vring_desc_t *d)
+{
+	unsigned room = VIRTQ_MAX_SIZE - c->readable - c->writable;
+	unsigned entries = d->len / sizeof(*d);
+	const uint8_t *host = mem_ptr(q->mem, d->addr, d->len);
+
+	if (t->indirect || (d->flags & VRING_DESC_F_NEXT)) {
+		fault(q, c, EW_GERR_INDIRECT_CHAIN, index, d->flags, 0);
+		return false;
+	}
+	if (!host || !entries || entries > room || d->len % sizeof(*d)) {
+		fault(q, c, EW_GERR_INDIRECT_TABLE, d->addr, d->len, index);
+		return false;
+	}
+	*t = (struct table){.host = host, .entries = entries, .left = entries, .indirect = true};
+	return true;
+}
+
+/* Ends: each table is left after at most as many descriptors as it has entries, and there are two. */
 static void walk(struct virtq *q, struct virtq_chain *c)
 {
+	struct table t = {
+		.host = (const uint8_t *)q->vring.desc, .entries = q->size, .left = q->size};
 	uint16_t i = c->head;
 
 	for (;;) {
-		const vring_desc_t *g = &q->vring.desc[i];
-		vring_desc_t d = {.addr = LOAD(g->addr),
-			.len = LOAD(g->len),
-			.flags = LOAD(g->flags),
-			.next = LOAD(g->next)};
+		vring_desc_t d = read_desc(&t, i);
 		bool accepted;
 
 		c->descriptors++;
+		t.left--;
 		PROBE(*q->probe, EW_DESCRIPTOR, c->request, i, d.addr, d.len, d.flags, d.next);
+		if (q->indirect && (d.flags & VRING_DESC_F_INDIRECT)) {
+			if (!enter_table(q, c, &t, i, &d))
+				return;
+			i = 0;
+			continue;
+		}
 		accepted = accept(q, c, i, &d);
 		if (!(d.flags & VRING_DESC_F_NEXT)) {
 			c->ends_writable = accepted && (d.flags & VRING_DESC_F_WRITE);
 			break;
 		}
-		if (d.next >= q->size) {
-			fault(q, c, EW_GERR_DESC_RANGE, d.next, q->size, 0);
+		if (d.next >= t.entries) {
+			fault(q, c, EW_GERR_DESC_RANGE, d.next, t.entries, 0);
 			return;
 		}
-		if (c->descriptors == q->size) {
-			fault(q, c, EW_GERR_DESC_LOOP, c->head, q->size, 0);
+		if (!t.left) {
+			fault(q, c, EW_GERR_DESC_LOOP, c->head, t.entries, 0);
 			return;
 		}
 		i = d.next;
@@ -218,8 +286,41 @@ void virtq_push(struct virtq *q, const struct virtq_chain *c, uint32_t written)
 		q->used_idx);
 }
 
-bool virtq_wants_interrupt(const struct virtq *q)
+/* 2.6.7: with EVENT_IDX the driver's flags mean nothing, without it there is no used_event. */
+bool virtq_wants_interrupt(struct virtq *q)
 {
+	uint16_t old = q->signalled, event = 0, flags = 0;
+	bool wants;
+
+	q->signalled = q->used_idx;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return !(LOAD(q->vring.avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
+	if (q->event_idx) {
+		event = LOAD(vring_used_event(&q->vring));
+		wants = vring_need_event(event, q->used_idx, old);
+	} else {
+		flags = LOAD(q->vring.avail->flags);
+		wants = !(flags & VRING_AVAIL_F_NO_INTERRUPT);
+	}
+	if (!wants)
+		PROBE(*q->probe, EW_IRQ_SUPPRESSED, q->device, q->index, q->used_idx, q->event_idx,
+			event, flags);
+	return wants;
+}
+
+void virtq_notifies_off(struct virtq *q)
+{
+	if (!q->event_idx && virtq_is_set_up(q))
+		STORE(q->vring.used->flags, VRING_USED_F_NO_NOTIFY);
+}
+
+bool virtq_notifies_on(struct virtq *q)
+{
+	if (!virtq_is_set_up(q) || q->broken)
+		return false;
+	if (q->event_idx)
+		STORE(vring_avail_event(&q->vring), q->seen);
+	else
+		STORE(q->vring.used->flags, 0);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return virtq_avail_idx(q) != q->seen;
 }

@@ -36,6 +36,7 @@ struct machine {
 	struct probe *probe;
 	struct irq_line irq;
 	uint64_t next_request;
+	int stop;
 	struct disk disk;
 	struct pci_host *pci;
 	struct virtio_blk_pci *blk;
@@ -201,7 +202,8 @@ static void machine_init(struct machine *m)
 	struct virtio_env env = {.mem = &m->mem,
 		.irq = &m->irq,
 		.probe = &m->probe,
-		.next_request = &m->next_request};
+		.next_request = &m->next_request,
+		.stop = &m->stop};
 
 	memset(m, 0, sizeof(*m));
 	m->mem.host = aligned_alloc(4096, RAM);

@@ -34,6 +34,7 @@ struct machine {
 	struct probe *probe;
 	struct fake_irq irq;
 	uint64_t next_request;
+	int stop;
 	struct disk disk;
 	char path[64];
 	struct pci_host *pci;
@@ -76,7 +77,8 @@ static inline int machine_init(void **state, bool read_only)
 	struct virtio_env env = {.mem = &m->mem,
 		.irq = &m->irq.line,
 		.probe = &m->probe,
-		.next_request = &m->next_request};
+		.next_request = &m->next_request,
+		.stop = &m->stop};
 	struct err e = {0};
 	int fd;
 

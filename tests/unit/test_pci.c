@@ -178,6 +178,52 @@ static void test_bar(void **state)
 	assert_int_equal(cfg_read(m, DEVFN, PCI_ROM_ADDRESS, 4), 0);
 }
 
+/* The same protocol for a memory BAR, whose low bits say something else. */
+static void test_memory_bar(void **state)
+{
+	struct machine *m = *state;
+
+	pci_function_mem_bar(&m->f, 2, 0xe0010000, 0x8000);
+	assert_int_equal(cfg_read(m, DEVFN, PCI_COMMAND, 2), PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+	assert_int_equal(cfg_read(m, DEVFN, PCI_BASE_ADDRESS_2, 4), 0xe0010000);
+	cfg_write(m, DEVFN, PCI_BASE_ADDRESS_2, 4, 0xffffffff);
+	assert_int_equal(cfg_read(m, DEVFN, PCI_BASE_ADDRESS_2, 4), 0xffff8000);
+	cfg_write(m, DEVFN, PCI_BASE_ADDRESS_2, 4, 0xd0000000);
+	assert_int_equal(cfg_read(m, DEVFN, PCI_BASE_ADDRESS_2, 4), 0xe0010000);
+	assert_true(pci_function_mem_enabled(&m->f));
+	cfg_write(m, DEVFN, PCI_COMMAND, 2, PCI_COMMAND_IO);
+	assert_false(pci_function_mem_enabled(&m->f));
+	assert_true(pci_function_io_enabled(&m->f));
+	assert_int_equal(cfg_read(m, DEVFN, PCI_BASE_ADDRESS_0, 4), 0xc001);
+}
+
+static void test_capabilities(void **state)
+{
+	struct machine *m = *state;
+	unsigned at[3], n = 0;
+
+	assert_int_equal(cfg_read(m, DEVFN, PCI_CAPABILITY_LIST, 1), 0);
+	assert_int_equal(cfg_read(m, DEVFN, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST, 0);
+	at[0] = pci_function_add_capability(&m->f, PCI_CAP_ID_VNDR, 17);
+	at[1] = pci_function_add_capability(&m->f, PCI_CAP_ID_MSIX, PCI_CAP_MSIX_SIZEOF);
+	at[2] = pci_function_add_capability(&m->f, PCI_CAP_ID_VNDR, 256 - 0x40 - 20 - 12);
+	assert_int_equal(pci_function_add_capability(&m->f, PCI_CAP_ID_VNDR, 4), 0);
+	assert_true(cfg_read(m, DEVFN, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST);
+	for (unsigned cap = cfg_read(m, DEVFN, PCI_CAPABILITY_LIST, 1); cap; n++) {
+		assert_true(n < 3);
+		assert_int_equal(cap, at[n]);
+		assert_int_equal(cap % 4, 0);
+		assert_int_equal(
+			cfg_read(m, DEVFN, cap, 1), n == 1 ? PCI_CAP_ID_MSIX : PCI_CAP_ID_VNDR);
+		cap = cfg_read(m, DEVFN, cap + PCI_CAP_LIST_NEXT, 1);
+	}
+	assert_int_equal(n, 3);
+	cfg_write(m, DEVFN, at[0], 4, 0xffffffff); /* read-only */
+	assert_int_equal(cfg_read(m, DEVFN, at[0], 1), PCI_CAP_ID_VNDR);
+	cfg_write(m, DEVFN, PCI_CAPABILITY_LIST, 1, 0);
+	assert_int_equal(cfg_read(m, DEVFN, PCI_CAPABILITY_LIST, 1), at[0]);
+}
+
 static void test_registers(void **state)
 {
 	struct machine *m = *state;
@@ -224,6 +270,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_address_register, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_absent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bar, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_memory_bar, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_capabilities, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_registers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_add_refuses, setup, teardown),
 	};

@@ -232,6 +232,23 @@ static void test_event_sequence(void **state)
 	}
 }
 
+/* A machine that is to stop takes no further chain, however often the guest refills its ring. */
+static void test_stop(void **state)
+{
+	struct machine *m = *state;
+
+	header(m, VIRTIO_BLK_T_FLUSH, 0);
+	fake_desc(&m->drv, 0, HDR, 16, VRING_DESC_F_NEXT, 1);
+	fake_desc(&m->drv, 1, STATUS, 1, VRING_DESC_F_WRITE, 0);
+	m->stop = 1;
+	kick(m, 0);
+	assert_int_equal(fake_count(&m->fake, EW_QUEUE_NOTIFY), 1);
+	assert_int_equal(fake_count(&m->fake, EW_QUEUE_POP), 0);
+	m->stop = 0;
+	out(m, VIRTIO_PCI_QUEUE_NOTIFY, 2, 0);
+	assert_int_equal(fake_count(&m->fake, EW_QUEUE_POP), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +259,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_read_only, setup_read_only, teardown),
 		T(test_host_error),
 		T(test_event_sequence),
+		T(test_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

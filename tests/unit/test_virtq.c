@@ -338,7 +338,208 @@ static void test_no_interrupt_flag(void **state)
 
 	assert_true(virtq_wants_interrupt(&m->q));
 	m->drv.vr.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
+	assert_int_equal(m->fake.n, 0);
 	assert_false(virtq_wants_interrupt(&m->q));
+	assert_int_equal(fake_last(&m->fake, EW_IRQ_SUPPRESSED)->a[5], VRING_AVAIL_F_NO_INTERRUPT);
+}
+
+#define TABLE 0x5000u
+
+static struct vring_desc *table(struct machine *m, unsigned entries, uint16_t last_flags)
+{
+	struct vring_desc *t = (void *)(m->mem.host + TABLE);
+
+	for (unsigned i = 0; i < entries; i++)
+		t[i] = (struct vring_desc){
+			.addr = DATA + i, .len = 1, .flags = N, .next = (uint16_t)(i + 1)};
+	t[entries - 1].flags = last_flags;
+	return t;
+}
+
+static void indirect(struct machine *m, uint64_t gpa, uint32_t len, uint16_t flags)
+{
+	fake_desc(&m->drv, 1, gpa, len, VRING_DESC_F_INDIRECT | flags, 0);
+	fake_avail(&m->drv, 1);
+}
+
+static void test_indirect(void **state)
+{
+	struct machine *m = *state;
+	const unsigned entries[] = {1, 3, SIZE, VIRTQ_MAX_SIZE};
+	const struct ew_rec *r = m->fake.rec;
+
+	m->q.indirect = true;
+	/* WRITE means nothing in the descriptor that refers to a table. */
+	for (unsigned i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
+		table(m, entries[i], W);
+		indirect(m, TABLE, entries[i] * 16, i & 1 ? W : 0);
+		assert_int_equal(virtq_pop(&m->q, &m->c), 1);
+		assert_int_equal(m->c.fault, 0);
+		assert_int_equal(m->c.head, 1);
+		assert_int_equal(m->c.descriptors, entries[i] + 1);
+		assert_int_equal(m->c.readable, entries[i] - 1);
+		assert_int_equal(m->c.writable, 1);
+		assert_true(m->c.ends_writable);
+		virtq_push(&m->q, &m->c, 1);
+	}
+	/* Behind an ordinary descriptor; the table need not be aligned. */
+	m->fake.n = 0;
+	memmove(m->mem.host + TABLE + 5, table(m, 2, W), 32);
+	fake_desc(&m->drv, 4, DATA + 0x100, 16, N, 1);
+	fake_desc(&m->drv, 1, TABLE + 5, 32, VRING_DESC_F_INDIRECT, 0);
+	fake_avail(&m->drv, 4);
+	assert_int_equal(virtq_pop(&m->q, &m->c), 1);
+	assert_int_equal(m->c.fault, 0);
+	assert_int_equal(m->c.readable, 2);
+	assert_ptr_equal(m->c.buf[1].host, m->mem.host + DATA);
+	assert_int_equal(fake_count(&m->fake, EW_DESCRIPTOR), 4);
+	assert_int_equal(r[2].a[4], VRING_DESC_F_INDIRECT);
+	assert_int_equal(r[3].a[1], 0); /* its index in the table */
+}
+
+static void test_bad_tables(void **state)
+{
+	struct machine *m = *state;
+	const struct {
+		uint64_t gpa;
+		uint32_t len;
+	} bad[] = {
+		{TABLE, 0},
+		{TABLE, 8},
+		{TABLE, 33},
+		{TABLE, (VIRTQ_MAX_SIZE + 1) * 16},
+		{TABLE, 0xfffffff0},
+		{RAM - 16, 32},
+		{UINT64_MAX - 15, 16},
+		{0 - 16ull, 32},
+		{1ull << 32 | TABLE, 16},
+	};
+
+	m->q.indirect = true;
+	table(m, 3, W);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		indirect(m, bad[i].gpa, bad[i].len, 0);
+		expect_fault(m, EW_GERR_INDIRECT_TABLE, bad[i].gpa, bad[i].len, 1);
+		assert_int_equal(m->c.readable + m->c.writable, 0);
+	}
+	indirect(m, TABLE, 48, N);
+	expect_fault(m, EW_GERR_INDIRECT_CHAIN, 1, VRING_DESC_F_INDIRECT | N, 0);
+	table(m, 3, W)[1].flags = VRING_DESC_F_INDIRECT;
+	indirect(m, TABLE, 48, 0);
+	expect_fault(m, EW_GERR_INDIRECT_CHAIN, 1, VRING_DESC_F_INDIRECT, 0);
+	/* Inside the table, indexes are the table's. */
+	table(m, 3, W)[1].next = 3;
+	indirect(m, TABLE, 48, 0);
+	expect_fault(m, EW_GERR_DESC_RANGE, 3, 3, 0);
+	table(m, 3, W)[1].next = 0;
+	indirect(m, TABLE, 48, 0);
+	expect_fault(m, EW_GERR_DESC_LOOP, 1, 3, 0);
+	assert_int_equal(m->c.descriptors, 4);
+	/* No room left in the chain: seven of the ring, and then a table of all. */
+	for (uint16_t i = 0; i < SIZE - 1; i++)
+		fake_desc(&m->drv, i, DATA, 1, N, (uint16_t)(i + 1));
+	fake_desc(&m->drv, SIZE - 1, TABLE, VIRTQ_MAX_SIZE * 16, VRING_DESC_F_INDIRECT, 0);
+	fake_avail(&m->drv, 0);
+	expect_fault(m, EW_GERR_INDIRECT_TABLE, TABLE, VIRTQ_MAX_SIZE * 16, SIZE - 1);
+	table(m, VIRTQ_MAX_SIZE - SIZE + 1, W);
+	m->drv.vr.desc[SIZE - 1].len = (VIRTQ_MAX_SIZE - SIZE + 1) * 16;
+	fake_avail(&m->drv, 0);
+	assert_int_equal(virtq_pop(&m->q, &m->c), 1);
+	assert_int_equal(m->c.fault, 0);
+	assert_int_equal(m->c.readable + m->c.writable, VIRTQ_MAX_SIZE);
+}
+
+/* A driver as in virtio 1.1, 2.6.7.1: an interrupt comes exactly when used_event is passed. */
+static void test_used_event(void **state)
+{
+	struct machine *m = *state;
+	unsigned want = 0;
+
+	m->q.event_idx = true;
+	m->drv.vr.avail->flags = VRING_AVAIL_F_NO_INTERRUPT; /* means nothing now */
+	fake_desc(&m->drv, 0, DATA, 1, W, 0);
+	for (unsigned n = 0; n < 0x20000; n += 1 + n % 3) {
+		uint16_t old = m->drv.vr.used->idx, new;
+		bool expect = false;
+
+		m->fake.n = 0;
+		for (unsigned i = 0; i <= n % 3; i++) {
+			fake_avail(&m->drv, 0);
+			assert_int_equal(virtq_pop(&m->q, &m->c), 1);
+			virtq_push(&m->q, &m->c, 0);
+		}
+		new = m->drv.vr.used->idx;
+		vring_used_event(&m->drv.vr) = (uint16_t)want;
+		for (uint16_t i = old; i != new; i++)
+			expect |= i == (uint16_t)want;
+		assert_int_equal(virtq_wants_interrupt(&m->q), expect);
+		assert_int_equal(fake_count(&m->fake, EW_IRQ_SUPPRESSED), !expect);
+		if (expect)
+			want = new + n % 5;
+	}
+	assert_int_equal(m->q.signalled, m->drv.vr.used->idx);
+}
+
+/* avail_event follows, over the wrap too, and what came meanwhile is found. */
+static void test_avail_event(void **state)
+{
+	struct machine *m = *state;
+
+	m->q.event_idx = true;
+	fake_desc(&m->drv, 0, DATA, 1, W, 0);
+	for (unsigned n = 0; n < 0x10010; n++) {
+		fake_avail(&m->drv, 0);
+		virtq_notifies_off(&m->q);
+		assert_int_equal(vring_avail_event(&m->drv.vr), (uint16_t)n);
+		assert_true(virtq_notifies_on(&m->q));
+		assert_int_equal(virtq_pop(&m->q, &m->c), 1);
+		virtq_push(&m->q, &m->c, 0);
+		assert_false(virtq_notifies_on(&m->q));
+		assert_int_equal(vring_avail_event(&m->drv.vr), (uint16_t)(n + 1));
+		assert_int_equal(m->drv.vr.used->flags, 0);
+	}
+	/* Without EVENT_IDX the flag says it, and avail_event stays alone. */
+	m->q.event_idx = false;
+	virtq_notifies_off(&m->q);
+	assert_int_equal(m->drv.vr.used->flags, VRING_USED_F_NO_NOTIFY);
+	fake_avail(&m->drv, 0);
+	assert_true(virtq_notifies_on(&m->q));
+	assert_int_equal(m->drv.vr.used->flags, 0);
+	assert_int_equal(vring_avail_event(&m->drv.vr), 0x10);
+	/* A broken ring, or none, has no more work and is not touched. */
+	m->drv.vr.avail->idx += SIZE;
+	assert_int_equal(virtq_pop(&m->q, &m->c), -EPROTO);
+	assert_false(virtq_notifies_on(&m->q));
+	virtq_reset(&m->q);
+	virtq_notifies_off(&m->q);
+	assert_false(virtq_notifies_on(&m->q));
+	assert_int_equal(m->drv.vr.used->flags, 0);
+}
+
+static void test_set_size(void **state)
+{
+	struct machine *m = *state;
+	const uint32_t bad[] = {0, 3, SIZE + 1, 2 * SIZE, 0x10000 + SIZE, UINT32_MAX};
+
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(virtq_set_size(&m->q, bad[i]), -EINVAL);
+		expect_error(m, EW_GERR_QUEUE_SIZE, bad[i], SIZE, 0);
+		assert_int_equal(m->q.size, SIZE);
+	}
+	assert_int_equal(virtq_set_size(&m->q, 1), 0);
+	assert_int_equal(virtq_setup(&m->q, DESC, DESC + 0x100, RAM - 16), 0);
+	m->drv.vr.avail = (void *)(m->mem.host + DESC + 0x100);
+	m->drv.vr.used = (void *)(m->mem.host + RAM - 16);
+	m->drv.vr.num = 1;
+	fake_desc(&m->drv, 0, DATA, 1, W, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		fake_avail(&m->drv, 0);
+		assert_int_equal(virtq_pop(&m->q, &m->c), 1);
+		virtq_push(&m->q, &m->c, 1);
+		assert_int_equal(m->drv.vr.used->idx, i + 1);
+	}
+	virtq_reset(&m->q);
+	assert_int_equal(m->q.size, SIZE);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -357,6 +558,11 @@ int main(void)
 		T(test_index_wrap),
 		T(test_used_idx_is_ours),
 		T(test_no_interrupt_flag),
+		T(test_indirect),
+		T(test_bad_tables),
+		T(test_used_event),
+		T(test_avail_event),
+		T(test_set_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the targets for virtio 1.x transports share: the machine without its transport, the checks on
+ * what it says, and the operations of a hostile driver on its own memory.
+ */
+#ifndef EXITWALK_TESTS_FUZZ_V1_H
+#define EXITWALK_TESTS_FUZZ_V1_H
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+
+#include "vmm/pci.h"
+#include "vmm/virtio_blk.h"
+
+#define RAM 0x10000u
+#define SECTORS 8u
+#define MAX_OPS 256
+#define MAX_RECORDS (1u << 20)
+#define DEVICE 1
+#define BASE 0xe0000000u
+/* Where the driver places its rings; it may be told other places. */
+#define RING_DESC 0x1000u
+#define RING_DRIVER 0x2000u
+#define RING_DEVICE 0x3000u
+
+struct fuzz_probe {
+	struct probe probe;
+	unsigned pops, useds, depth, records;
+};
+
+struct machine {
+	struct guest_mem mem;
+	struct bus bus;
+	struct fuzz_probe fake;
+	struct probe *probe;
+	struct irq_line irq;
+	uint64_t next_request;
+	int stop;
+	struct disk disk;
+	struct virtio_blk blk;
+	uint16_t avail_idx;
+};
+
+struct input {
+	const uint8_t *p, *end;
+};
+
+static inline void check(int ok)
+{
+	if (!ok)
+		abort();
+}
+
+static inline void fuzz_emit(struct probe *p, const struct ew_rec *rec, const void *payload)
+{
+	struct fuzz_probe *f = (struct fuzz_probe *)p;
+
+	(void)payload;
+	f->records++;
+	switch (rec->kind) {
+	case EW_DISPATCH:
+		f->depth++;
+		break;
+	case EW_DISPATCH_END:
+		check(f->depth-- > 0);
+		break;
+	case EW_QUEUE_POP: /* one at a time, numbered without gaps */
+		check(f->pops == f->useds && rec->a[0] == f->pops + 1);
+		f->pops++;
+		break;
+	case EW_QUEUE_USED:
+		check(f->useds + 1 == f->pops && rec->a[0] == f->pops);
+		f->useds++;
+		break;
+	case EW_GUEST_ERROR:
+		check(rec->a[0] && rec->a[0] < EW_GERR_MAX);
+		break;
+	default:
+		break;
+	}
+}
+
+static inline void irq_set(struct irq_line *line, int level)
+{
+	(void)line;
+	check(level == 0 || level == 1);
+}
+
+/* Little-endian, 0 where the input has ended. */
+static inline uint32_t take(struct input *in, unsigned bytes)
+{
+	uint32_t v = 0;
+
+	for (unsigned i = 0; i < bytes && in->p < in->end; i++)
+		v |= (uint32_t)*in->p++ << 8 * i;
+	return v;
+}
+
+static inline void poke(struct machine *m, uint32_t gpa, const void *data, size_t len)
+{
+	void *p = mem_ptr(&m->mem, gpa, len);
+
+	if (p)
+		memcpy(p, data, len);
+}
+
+static inline void write_at(
+	struct machine *m, enum ew_space space, uint64_t addr, unsigned size, uint64_t v)
+{
+	bus_access(&m->bus, m->probe, space, addr, size, true, &v);
+}
+
+static inline uint64_t read_at(struct machine *m, enum ew_space space, uint64_t addr, unsigned size)
+{
+	uint64_t v = 0;
+
+	bus_access(&m->bus, m->probe, space, addr, size, false, &v);
+	check(size >= 8 || v >> 8 * size == 0);
+	return v;
+}
+
+static inline void op_poke(struct machine *m, struct input *i)
+{
+	uint32_t gpa = take(i, 2), len = take(i, 1);
+
+	if (len > (size_t)(i->end - i->p))
+		len = (uint32_t)(i->end - i->p);
+	poke(m, gpa, i->p, len);
+	i->p += len;
+}
+
+/* A descriptor anywhere: in the ring's table, or in what becomes an indirect one. */
+static inline void op_desc(struct machine *m, struct input *i)
+{
+	uint32_t at = RING_DESC + 16 * (take(i, 2) & 0x1ff);
+	struct vring_desc d = {.addr = take(i, 2), .len = take(i, 2)};
+
+	d.flags = (uint16_t)take(i, 1);
+	d.next = (uint16_t)take(i, 1);
+	if (d.flags & 0x80) /* far out */
+		d.addr |= 0xffffffffffff0000ull;
+	if (d.flags & 0x40)
+		d.len |= 0xffff0000u;
+	poke(m, at, &d, sizeof(d));
+}
+
+/* Offers a head; `flags` and used_event are the driver's too. */
+static inline void op_avail(struct machine *m, struct input *i)
+{
+	struct vring_avail a = {.flags = (uint16_t)take(i, 1)};
+	uint16_t head = (uint16_t)take(i, 1), used_event = (uint16_t)take(i, 1);
+	uint32_t size = m->blk.queue.size;
+
+	poke(m, RING_DRIVER + 4 + 2 * (m->avail_idx++ % size), &head, sizeof(head));
+	a.idx = m->avail_idx;
+	poke(m, RING_DRIVER, &a, sizeof(a));
+	poke(m, RING_DRIVER + 4 + 2 * size, &used_event, sizeof(used_event));
+}
+
+static inline void op_header(struct machine *m, struct input *i)
+{
+	uint32_t gpa = take(i, 2);
+	struct virtio_blk_outhdr h = {.type = take(i, 1), .sector = take(i, 1)};
+
+	if (h.sector & 0x80)
+		h.sector |= 0xffffffffffffff00ull;
+	poke(m, gpa, &h, sizeof(h));
+}
+
+/* Guest memory is a heap block, so that ASan sees what lies outside. */
+static inline void machine_init(struct machine *m)
+{
+	struct virtio_env env = {.mem = &m->mem,
+		.irq = &m->irq,
+		.probe = &m->probe,
+		.next_request = &m->next_request,
+		.stop = &m->stop};
+
+	memset(m, 0, sizeof(*m));
+	m->mem.host = aligned_alloc(4096, RAM);
+	check(m->mem.host != NULL);
+	memset(m->mem.host, 0, RAM);
+	m->mem.size = RAM;
+	m->fake.probe.emit = fuzz_emit;
+	m->probe = &m->fake.probe;
+	m->irq = (struct irq_line){.set = irq_set, .irq = 10};
+	m->next_request = 1;
+	m->disk = (struct disk){.fd = memfd_create("disk", MFD_CLOEXEC), .sectors = SECTORS};
+	check(m->disk.fd >= 0 && !ftruncate(m->disk.fd, SECTORS * 512));
+	virtio_blk_init(&m->blk, DEVICE, &env, &m->disk);
+	virtio_device_offer(&m->blk.dev, VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC) |
+						 VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX));
+}
+
+static inline void machine_end(struct machine *m)
+{
+	check(m->fake.pops == m->fake.useds && m->fake.depth == 0);
+	check(m->next_request == m->fake.pops + 1u);
+	check(lseek(m->disk.fd, 0, SEEK_END) == SECTORS * 512); /* nothing beyond the disk's end */
+	close(m->disk.fd);
+	free(m->mem.host);
+}
+
+#endif
