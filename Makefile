@@ -115,6 +115,8 @@ help:
 	@echo 'make          build/exitwalk, its man page and its completion (make deps installs what it needs)'
 	@echo 'make demo     set up, build, record the sample guest here, open the UI on it'
 	@echo 'make check    set up, build, run every test that can run here (SAN=1: under ASan + UBSan)'
+	@echo 'make lab      CMD=…: run it on an emulated host with kvm-amd (make lab-vmx: kvm-intel); no CMD: a shell'
+	@echo 'make check-lab  the guest tests in both labs'
 	@echo 'make bench    ratios: recorder cost per exit, writer speed, UI latency'
 	@echo 'make fuzz     the libFuzzer targets, SECONDS=120 each'
 	@echo 'make install  PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); make uninstall removes it again'

@@ -17,7 +17,9 @@ $(BUILD)/tests/%: tests/%.c $(LIB)
 		$(if $(findstring tests/unit,$<),-lcmocka) $(if $(findstring tests/ui,$<),-lvterm)
 -include $(addsuffix .d,$(UNIT_BIN) $(UI_BIN) $(BENCH_BIN))
 
-.PHONY: check check-build check-run bench fuzz
+include tests/lab/lab.mk
+
+.PHONY: check check-build check-run check-lab bench fuzz
 check:
 	$(Q)bash .ci/deps check
 	$(Q)$(MAKE) --no-print-directory WERROR=1 check-build
@@ -29,6 +31,13 @@ check-run: check-build
 	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) SAN=$(SAN) \
 		UI_DRIVE=$(abspath $(BUILD))/tests/ui/drive UI_FIXTURE=$(abspath $(BUILD))/tests/ui/fixture \
 		bash tests/run.sh $(UNIT_BIN) $(SHELL_TESTS)
+
+# The same in hosts with the real kvm-amd and kvm-intel modules, in emulation (docs/lab.md).
+check-lab:
+	$(Q)bash .ci/deps check
+	$(Q)$(MAKE) --no-print-directory WERROR=1 check-build
+	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) bash tests/run.sh $(LAB_TESTS) \
+		$(LAB_VMX_TESTS)
 
 bench:
 	$(Q)bash .ci/deps check

@@ -223,8 +223,11 @@ static int print_budget(sqlite3 *db, const struct textout *o, int64_t request,
 	sqlite3_finalize(row);
 	fprintf(o->f, "  %-26s%*s %s\n", "sum = wall time", W_TIME, textout_us(sum, us, sizeof(us)),
 		textout_pick(o, "µs", "us"));
-	if (*zero)
-		fprintf(o->f, "  no time of their own in this recording: %s\n", zero);
+	if (*zero) {
+		fputs("  no time of their own in this recording: ", o->f);
+		textout_put(o, zero, 0);
+		putc('\n', o->f);
+	}
 	return ret;
 }
 
@@ -241,7 +244,11 @@ static int print_gaps(sqlite3 *db, const struct textout *o, const struct heading
 	}
 	while (!ret && (ret = sql_step(row, e)) > 0) {
 		textout_style(o, STYLE_RED);
-		fprintf(o->f, "GAP: %s lost %s records", column(row, 0), column(row, 3));
+		fputs("GAP: ", o->f);
+		textout_put(o, column(row, 0), 0);
+		fputs(" lost ", o->f);
+		textout_put(o, column(row, 3), 0);
+		fputs(" records", o->f);
 		fprintf(o->f, " from %s",
 			textout_us(sqlite3_column_int64(row, 1) - h->t_first, us, sizeof(us)));
 		fprintf(o->f, " to %s %s\n",

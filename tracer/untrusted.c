@@ -27,15 +27,18 @@ static int own_schema(sqlite3 **own, struct err *e)
 }
 
 /*
- * A view, a virtual table (it has no root page) or a generated column (hidden = 2 or 3) in the place
- * of a table would run SQL of the file. A table that is missing is somebody else's message.
+ * A view in the place of a table, a virtual table (it has no root page), a generated column (hidden is
+ * 2 or 3) and an index of an expression (cid is -2) would run SQL of the file. A table that is missing
+ * is somebody else's message.
  */
 static const char *const odd_table =
 	"SELECT name FROM sqlite_schema WHERE type = 'table' AND coalesce(rootpage, 0) < 1 UNION ALL"
 	" SELECT name FROM sqlite_schema WHERE type = 'view' AND name NOT LIKE 'v\\_%' ESCAPE '\\'"
 	" AND name NOT LIKE 'e\\_%' ESCAPE '\\' UNION ALL"
 	" SELECT s.name FROM sqlite_schema s, pragma_table_xinfo(s.name) c WHERE s.type = 'table'"
-	" AND c.hidden <> 0 LIMIT 1";
+	" AND c.hidden <> 0 UNION ALL"
+	" SELECT s.tbl_name FROM sqlite_schema s, pragma_index_xinfo(s.name) c WHERE s.type = 'index'"
+	" AND c.cid = -2 LIMIT 1";
 
 int untrusted_open(sqlite3 *db, struct err *e)
 {

@@ -20,6 +20,6 @@ int untrusted_open(sqlite3 *db, struct err *e);
 int untrusted_views(sqlite3 *db, struct err *e);
 
 #define UNTRUSTED_LENGTH                                                                           \
-	(64 << 20) /* the longest payload has some KiB, a command line up to 2 MiB */
+	(4 << 20) /* the longest payload has some KiB, a command line up to 2 MiB */
 
 #endif

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+# The labs (docs/lab.md): make lab CMD='exitwalk doctor' FILES='…' OUT=dir LIMIT=seconds; no CMD: a shell.
+# lab is SVM (QEMU, kvm-amd), lab-vmx VT-x (Bochs, kvm-intel).
+
+CMD ?=
+FILES ?=
+LIMIT ?=
+OUT ?= $(BUILD)/lab/out
+lab_run = bash tests/lab/lab.sh -x $(EXITWALK) $(FILES:%=-f %) $(if $(LIMIT),-t $(LIMIT)) -o $(OUT) \
+	-k $(BUILD)/lab/$(1).log $(1) $(if $(CMD),"$$CMD")
+
+.PHONY: lab lab-vmx
+lab lab-vmx: override export CMD := $(value CMD)
+lab: all
+	@mkdir -p $(BUILD)/lab
+	$(Q)$(call lab_run,svm)
+
+lab-vmx: all
+	@mkdir -p $(BUILD)/lab
+	$(Q)$(call lab_run,vmx)
+
+# Each boots its lab once and prints TAP, for tests/run.sh.
+LAB_TESTS := tests/lab/svm.sh
+LAB_VMX_TESTS := tests/lab/vmx.sh
