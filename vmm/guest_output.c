@@ -54,6 +54,9 @@ void guest_output_put(void *ctx, uint8_t byte)
 	/* The guest must not move the cursor or change the terminal's state. */
 	if ((byte < 0x20 && c != '\t') || byte == 0x7f)
 		c = '?';
+	/* U+0080..U+009F, in UTF-8 c2 80..c2 9f, are control characters too. */
+	if (byte >= 0x80 && byte < 0xa0 && o->len && (uint8_t)o->line[o->len - 1] == 0xc2)
+		o->line[o->len - 1] = c = '?';
 	o->line[o->len++] = c;
 	if (o->len == sizeof(o->line))
 		guest_output_flush(o);
