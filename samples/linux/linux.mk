@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+#
+# What a Linux guest needs besides the distribution's kernel: $(LINUX_WRITER), a static program that
+# runs in the guest to write and on the host to compare. Included by the top Makefile, which may set
+# CC, BUILD and Q. The initramfs and the disk are made by the scripts here when they are wanted.
+
+LINUX_DIR := samples/linux
+BUILD ?= build
+LINUX_OUT := $(BUILD)/linux
+LINUX_WRITER := $(LINUX_OUT)/writer
+LINUX_SRCS := $(wildcard $(LINUX_DIR)/*.c)
+
+# Not the top Makefile's flags: SAN=1 and PIE are for what runs on the host.
+$(LINUX_WRITER): $(LINUX_SRCS) $(wildcard $(LINUX_DIR)/*.h) vmm/guest_abi.h $(LINUX_DIR)/linux.mk
+	@mkdir -p $(@D)
+	$(if $(Q),@printf '  %-6s %s\n' CC $@)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wstrict-prototypes \
+		-Wmissing-prototypes $(if $(WERROR),-Werror) -I. -O2 -static -o $@ $(LINUX_SRCS)
