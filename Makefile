@@ -36,6 +36,7 @@ LIBS := -lsqlite3 -lZydis -lelf -lncursesw -ltinfo -lpthread
 
 # --- what is built ------------------------------------------------------------------------------
 include samples/guest/guest.mk
+include samples/linux/linux.mk
 include schema/schema.mk
 
 SRCS := $(wildcard vmm/*.c tracer/*.c tui/*.c)
@@ -46,7 +47,7 @@ EXITWALK := $(BUILD)/exitwalk
 DOCS := $(BUILD)/exitwalk.1 $(BUILD)/exitwalk.bash
 
 .PHONY: all
-all: $(EXITWALK) $(DOCS)
+all: $(EXITWALK) $(DOCS) $(LINUX_FILES)
 
 # A recording may hold any number, and what is computed from it is shown, never trusted: there it wraps.
 $(BUILD)/tracer/%.o $(BUILD)/tui/%.o: ALL_CFLAGS += -fwrapv
@@ -84,6 +85,7 @@ $(BUILD)/exitwalk.bash: $(EXITWALK)
 -include $(SRCS:%.c=$(BUILD)/%.d) $(ASMS:%.S=$(BUILD)/%.d) $(BUILD)/main.d
 
 include tests/tests.mk
+include tests/lab/lab.mk
 
 # --- the commands -------------------------------------------------------------------------------
 .PHONY: deps demo install uninstall clean help format
@@ -100,10 +102,13 @@ install: all
 	install -D -m 644 $(BUILD)/exitwalk.1 $(DESTDIR)$(PREFIX)/share/man/man1/exitwalk.1
 	install -D -m 644 $(BUILD)/exitwalk.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/exitwalk
+	install -d $(DESTDIR)$(PREFIX)/share/exitwalk/linux
+	install -m 755 $(LINUX_FILES) $(DESTDIR)$(PREFIX)/share/exitwalk/linux
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/exitwalk $(DESTDIR)$(PREFIX)/share/man/man1/exitwalk.1 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/exitwalk
+	rm -rf $(DESTDIR)$(PREFIX)/share/exitwalk
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')

@@ -45,6 +45,23 @@ void backend_name(char *name, size_t size)
 	}
 }
 
+/*
+ * A guest of ours keeps to what kvm_pvm's emulation of ring 0 knows; Linux does not, and would end in
+ * KVM_INTERNAL_ERROR_EMULATION after a while. It cannot be asked for: it has no capability bit.
+ */
+int backend_check_linux(struct err *e)
+{
+	char name[128];
+
+	backend_name(name, sizeof(name));
+	if (strcmp(name, "kvm_pvm") != 0)
+		return 0;
+	return err_set(e, -ENOTSUP,
+		"Linux cannot boot on this machine's KVM, kvm_pvm, which emulates ring 0 and lacks "
+		"instructions that Linux uses there: run it in the lab (make lab), or where KVM is "
+		"kvm_intel or kvm_amd");
+}
+
 /* The first line of a small file without its newline; false if it cannot be read. */
 static bool read_line(const char *path, char *line, size_t size)
 {

@@ -17,6 +17,9 @@ void backend_parameters(
 /* /proc/cpuinfo's "model name", or "unknown". Only told, never a reason to refuse. */
 void backend_cpu_model(char *name, size_t size);
 
+/* -ENOTSUP with a sentence if it is known that a Linux guest cannot boot by this backend. */
+int backend_check_linux(struct err *e);
+
 /* What a test in a throw-away VM showed. */
 enum backend_answer { BACKEND_NO, BACKEND_YES, BACKEND_UNKNOWN };
 

@@ -14,11 +14,13 @@
 #include "kick.h"
 #include "layout.h"
 #include "machine.h"
+#include "run_linux.h"
 #include "run_options.h"
 #include "tracer/cmd.h"
 #include "watch.h"
 
 #define DISK_BYTES (1u << 20)
+#define LINUX_DISK_BYTES (64u << 20)
 
 extern const char sample_elf[], sample_elf_end[];
 
@@ -28,6 +30,7 @@ struct run {
 	struct machine_config config;
 	struct guest_output output;
 	struct describe describe;
+	struct run_linux linux_guest;
 	struct recorder *recorder;
 	char *cmdline; /* of the guest */
 	char entry_why[256];
@@ -49,7 +52,7 @@ static bool has_word(const char *line, const char *word)
  * The guest must be told how ring 3 can enter its kernel: find out by trying. What the user gives by
  * --append comes first, and the first of two equal words counts.
  */
-static int build_cmdline(struct run *r, struct err *e)
+static int sample_cmdline(struct run *r, struct err *e)
 {
 	const struct run_options *o = r->o;
 	enum backend_answer syscall = BACKEND_YES;
@@ -72,6 +75,18 @@ static int build_cmdline(struct run *r, struct err *e)
 	return 0;
 }
 
+/* Linux takes the last of two equal words. A kernel of -k gets what the user says, nothing else. */
+static int linux_cmdline(struct run *r, struct err *e)
+{
+	const struct run_options *o = r->o;
+	const char *ours = o->linux_demo ? RUN_LINUX_WORDS : "";
+
+	if (asprintf(&r->cmdline, "%s%s%s", ours, *ours && *o->append ? " " : "", o->append) >= 0)
+		return 0;
+	r->cmdline = NULL;
+	return err_set(e, -ENOMEM, "out of memory: free some");
+}
+
 /*
  * The guest formats a disk that it does not know. A file that merely stands where the default name
  * points, and is not one of ours, must not be lost that way.
@@ -92,8 +107,8 @@ static int check_default_disk(const struct run_options *o, struct err *e)
 	if (n <= 0 || memcmp(magic, (char[8]){0}, 8) == 0 || memcmp(magic, EW_FS_MAGIC, 8) == 0)
 		return 0;
 	return err_set(e, -EEXIST,
-		"%s exists and is not a disk of the sample guest, which would overwrite it: name a "
-		"disk by -d",
+		"%s exists and is not a disk that exitwalk made; the guest would overwrite it: name "
+		"a disk by -d",
 		o->disk);
 }
 
@@ -156,6 +171,11 @@ static int verdict(struct run *r, struct err *e)
 {
 	int status = r->machine.vcpu.status;
 
+	/* Linux that is told to (panic=-1 in RUN_LINUX_WORDS) resets the machine when it panics. */
+	if (r->o->linux_demo && r->machine.guest_end == MACHINE_END_RESET)
+		return err_set(e, -ECANCELED,
+			"the guest's kernel reset the machine, as after a panic%s",
+			r->o->quiet ? ": run without -q to see what it says" : "");
 	if (r->why == EW_STOP_GUEST_EXIT && status == 0)
 		return 0;
 	if (r->why == EW_STOP_GUEST_EXIT)
@@ -204,10 +224,11 @@ static int run_guest(struct run *r, struct err *e)
 static int run_all(struct run *r, struct err *e)
 {
 	const struct run_options *o = r->o;
+	bool is_linux = run_options_linux(o);
 	int rc = check_default_disk(o, e);
 
 	if (rc == 0)
-		rc = build_cmdline(r, e);
+		rc = is_linux ? linux_cmdline(r, e) : sample_cmdline(r, e);
 	if (rc)
 		return rc;
 	guest_output_init(&r->output, o->quiet ? -1 : STDOUT_FILENO);
@@ -219,9 +240,13 @@ static int run_all(struct run *r, struct err *e)
 		.ram = (uint64_t)o->mem_mib << 20,
 		.disk_path = o->disk,
 		.disk_read_only = o->disk_read_only,
-		.disk_create = o->disk_read_only ? 0 : DISK_BYTES,
+		.disk_create = is_linux ? LINUX_DISK_BYTES : DISK_BYTES,
 		.output = &r->output,
 	};
+	if (o->disk_read_only)
+		r->config.disk_create = 0;
+	if (is_linux)
+		run_linux_config(&r->linux_guest, &r->config);
 	rc = machine_create(&r->machine, &r->config, e);
 	if (rc)
 		return rc;
@@ -239,12 +264,17 @@ static int cmd_run_main(int argc, char **argv)
 	int rc;
 
 	rc = run_options_parse(&options, argc, argv, &e);
+	if (rc == 0 && run_options_linux(&options)) {
+		rc = run_linux_prepare(&r.linux_guest, &options, &e);
+		r.describe.linux_guest = &r.linux_guest;
+	}
 	if (rc == 0) {
 		r.describe = (struct describe){
 			.argc = argc,
 			.argv = argv,
 			.config = &r.config,
-			.guest = "sample guest",
+			.guest = r.describe.linux_guest ? "Linux" : "sample guest",
+			.linux_guest = r.describe.linux_guest,
 			.timeout = options.timeout,
 			.ring_slots = options.ring_slots,
 		};
@@ -252,6 +282,7 @@ static int cmd_run_main(int argc, char **argv)
 		rc = run_all(&r, &e);
 	}
 	free(r.cmdline);
+	run_linux_free(&r.linux_guest);
 	run_options_free(&options);
 	if (rc == 0)
 		return 0;

@@ -10,6 +10,7 @@
 #include "describe.h"
 #include "diag.h"
 #include "kvm_stats.h"
+#include "linux_boot.h"
 #include "tracer/cmd.h"
 
 /* Many small steps; the first that fails is what is reported. */
@@ -99,6 +100,18 @@ static void meta_host(struct steps *s, const struct kvm *k)
 	backend_parameters(meta_parameter, s);
 }
 
+static void meta_linux(struct steps *s, const struct run_linux *l)
+{
+	META(s, "guest_kernel", "%s", l->kernel_path);
+	if (l->version[0])
+		META(s, "guest_kernel_version", "%s", l->version);
+	META(s, "guest_kernel_bytes", "%zu", l->kernel_len);
+	if (!l->initrd)
+		return;
+	META(s, "guest_initrd", "%s", l->made ? "made by mkinitramfs.sh" : l->initrd_path);
+	META(s, "guest_initrd_bytes", "%zu", l->initrd_len);
+}
+
 static void meta_machine(struct steps *s, const struct machine *m, const struct describe *d)
 {
 	const struct machine_config *c = d->config;
@@ -106,8 +119,12 @@ static void meta_machine(struct steps *s, const struct machine *m, const struct 
 	META(s, "guest", "%s", d->guest);
 	META(s, "guest_command_line", "%s", c->cmdline);
 	META(s, "guest_memory_bytes", "%" PRIu64, c->ram);
-	META(s, "guest_kernel_entry", "%s", d->kernel_entry);
-	META(s, "guest_kernel_entry_why", "%s", d->kernel_entry_why);
+	if (d->linux_guest) {
+		meta_linux(s, d->linux_guest);
+	} else {
+		META(s, "guest_kernel_entry", "%s", d->kernel_entry);
+		META(s, "guest_kernel_entry_why", "%s", d->kernel_entry_why);
+	}
 	META(s, "vcpus", "1");
 	META(s, "disk_path", "%s", c->disk_path);
 	META(s, "disk_bytes", "%" PRIu64, m->disk.sectors * 512);
@@ -157,6 +174,30 @@ static int finish(const struct steps *s, const char *what, struct err *e)
 	return s->rc;
 }
 
+static void devices(struct steps *s, const struct machine *m, bool is_linux)
+{
+#define DEVICE(id, number, name, model)                                                            \
+	if (number != MACHINE_DEV_ACPI || is_linux)                                                \
+		step(s, recorder_device(s->r, number, name, model));
+	MACHINE_DEVICES(DEVICE)
+#undef DEVICE
+	for (unsigned i = 0; i < m->bus.count; i++) {
+		const struct bus_region *g = &m->bus.region[i];
+
+		step(s, recorder_region(
+				s->r, g->id, g->space, g->base, g->len, g->device, g->name));
+	}
+}
+
+/* A bzImage has no symbols in reach; a vmlinux may have been stripped of them. */
+static void symbols(struct steps *s, const struct describe *d, struct err *e)
+{
+	const struct machine_config *c = d->config;
+
+	if (!c->is_linux || !linux_is_bzimage(c->kernel, c->kernel_len))
+		step(s, recorder_symbols_elf(s->r, c->kernel, c->kernel_len, d->guest, e));
+}
+
 int describe_before(struct recorder *r, struct machine *m, const struct describe *d, struct err *e)
 {
 	struct steps s = {.r = r};
@@ -166,27 +207,27 @@ int describe_before(struct recorder *r, struct machine *m, const struct describe
 	meta_time(&s, "started_at");
 	meta_host(&s, &m->kvm);
 	meta_machine(&s, m, d);
-#define DEVICE(id, number, name, model) step(&s, recorder_device(r, number, name, model));
-	MACHINE_DEVICES(DEVICE)
-#undef DEVICE
-	for (unsigned i = 0; i < m->bus.count; i++) {
-		const struct bus_region *g = &m->bus.region[i];
-
-		step(&s, recorder_region(r, g->id, g->space, g->base, g->len, g->device, g->name));
-	}
-	step(&s, recorder_symbols_elf(r, d->config->kernel, d->config->kernel_len, d->guest, e));
+	devices(&s, m, d->config->is_linux);
+	symbols(&s, d, e);
 	counters(&s, m);
 	return finish(&s, "the description of the machine", e);
 }
 
 int describe_after(struct recorder *r, struct machine *m, enum ew_stop why, struct err *e)
 {
+	static const char *const end[] = {
+		[MACHINE_END_STATUS] = "status written to the exit port",
+		[MACHINE_END_POWER_OFF] = "power-off (ACPI S5)",
+		[MACHINE_END_RESET] = "reset (ACPI reset register)",
+	};
 	struct steps s = {.r = r, .after = true};
 
 	meta_time(&s, "stopped_at");
 	META(&s, "stop_reason", "%s", stop_text(why));
 	if (why == EW_STOP_GUEST_EXIT)
 		META(&s, "guest_exit_status", "%d", m->vcpu.status);
+	if (why == EW_STOP_GUEST_EXIT && m->guest_end)
+		META(&s, "guest_end", "%s", end[m->guest_end]);
 	META(&s, "exits", "%" PRIu64, m->vcpu.exits);
 	counters(&s, m);
 	return finish(&s, "the end of the run", e);

@@ -4,13 +4,15 @@
 #define EXITWALK_VMM_DESCRIBE_H
 
 #include "machine.h"
+#include "run_linux.h"
 #include "tracer/recorder.h"
 
 struct describe {
 	int argc; /* of the command */
 	char **argv;
 	const struct machine_config *config;
-	const char *guest;        /* "sample guest" */
+	const char *guest;                   /* "sample guest", "Linux" */
+	const struct run_linux *linux_guest; /* NULL: the sample guest */
 	const char *kernel_entry; /* "syscall" or "int80": how ring 3 enters the kernel … */
 	const char *kernel_entry_why;
 	unsigned timeout;  /* s */

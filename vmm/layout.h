@@ -7,6 +7,7 @@
 #define LAYOUT_RAM_MIN_MIB 32
 #define LAYOUT_RAM_MAX_MIB 3072
 #define LAYOUT_RAM_DEFAULT_MIB 64
+#define LAYOUT_RAM_LINUX_MIB 256 /* a distribution kernel with room for its initramfs */
 
 /*
  * Below 640 KiB, where a PC has free RAM: what the guest needs until it has built its own. A guest

@@ -63,6 +63,24 @@ bool linux_is_bzimage(const void *file, size_t len)
 	return read_header(&h, file, len);
 }
 
+/* "a pointer to a null-terminated … string", less 0x200, inside the setup code. */
+void linux_version(const void *file, size_t len, char *text, size_t size)
+{
+	const char *bytes = file;
+	struct setup_header h;
+	size_t at, n = 0;
+
+	text[0] = '\0';
+	if (!read_header(&h, file, len) || !h.kernel_version)
+		return;
+	for (at = (size_t)h.kernel_version + SECTOR; at < len && n + 1 < size; at++, n++) {
+		if (bytes[at] < ' ' || bytes[at] > '~')
+			break;
+		text[n] = bytes[at];
+	}
+	text[n] = '\0';
+}
+
 /* Can this kernel be entered in 64-bit mode at all? */
 static int check_protocol(const struct setup_header *h, const uint8_t *file, struct err *e)
 {

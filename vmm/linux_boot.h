@@ -31,6 +31,12 @@ struct linux_start {
 bool linux_is_bzimage(const void *file, size_t len);
 
 /*
+ * What the kernel says of itself ("6.1.0-9-amd64 (builder@host) #1 SMP …"; setup header field
+ * kernel_version), or "" if it says nothing printable. A vmlinux has no such header.
+ */
+void linux_version(const void *file, size_t len, char *text, size_t size);
+
+/*
  * Loads kernel and initrd, writes the zero page and the command line; boot_page_tables() and
  * boot_write_gdt() are still to be called. `rsdp`: the ACPI tables (acpi.h), 0 if there are none.
  * -ENOEXEC: not a kernel that can be entered so; -E2BIG: memory or command line too small. `e` names

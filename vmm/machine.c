@@ -2,10 +2,13 @@
 /* How the machine is made: read machine_create() from top to bottom. */
 #include <errno.h>
 
+#include "acpi.h"
+#include "backend.h"
 #include "boot.h"
 #include "guest_abi.h"
 #include "kick.h"
 #include "layout.h"
+#include "linux_boot.h"
 #include "machine.h"
 
 static uint64_t current_cr3(void *ctx)
@@ -15,11 +18,26 @@ static uint64_t current_cr3(void *ctx)
 	return vcpu_cr3(&m->vcpu);
 }
 
+static void guest_ended(struct machine *m, enum machine_end how, int status)
+{
+	m->guest_end = how;
+	vcpu_stop(&m->vcpu, EW_STOP_GUEST_EXIT, status);
+}
+
 static void guest_exit(void *ctx, int status)
 {
-	struct machine *m = ctx;
+	guest_ended(ctx, MACHINE_END_STATUS, status);
+}
 
-	vcpu_stop(&m->vcpu, EW_STOP_GUEST_EXIT, status);
+static void guest_power_off(void *ctx)
+{
+	guest_ended(ctx, MACHINE_END_POWER_OFF, 0);
+}
+
+/* The machine is not started again: the recording is of one boot. */
+static void guest_reset(void *ctx)
+{
+	guest_ended(ctx, MACHINE_END_RESET, 0);
 }
 
 static int create_devices(struct machine *m, const struct machine_config *c, struct err *e)
@@ -43,7 +61,15 @@ static int create_devices(struct machine *m, const struct machine_config *c, str
 		.ctx = m,
 		.device = MACHINE_DEV_MARKER,
 	};
+	m->acpi = (struct acpi_ports){
+		.power_off = guest_power_off,
+		.reset = guest_reset,
+		.ctx = m,
+		.device = MACHINE_DEV_ACPI,
+	};
 	rc = marker_ports_add(&m->ports, &m->bus, e);
+	if (rc == 0 && c->is_linux)
+		rc = acpi_ports_add(&m->acpi, &m->bus, e);
 	if (rc)
 		return rc;
 	rc = uart_create(&m->uart, &m->bus, EW_COM1_PORT, &m->uart_irq.line, guest_output_put,
@@ -57,35 +83,57 @@ static int create_devices(struct machine *m, const struct machine_config *c, str
 		m->pci, &m->bus, EW_VIRTIO_BLK_DEVFN, EW_VIRTIO_BLK_IOBASE, e);
 }
 
-static int load_guest(struct machine *m, const struct machine_config *c, struct err *e)
+/* The tables come first: the zero page points to them. */
+static int load_linux(
+	struct machine *m, const struct machine_config *c, uint64_t *entry, struct err *e)
 {
-	uint64_t entry;
-	int rc = boot_load_elf(&m->mem, c->kernel, c->kernel_len, &entry, e);
+	const struct linux_files files = {
+		.kernel = c->kernel,
+		.kernel_len = c->kernel_len,
+		.initrd = c->initrd,
+		.initrd_len = c->initrd_len,
+	};
+	struct acpi_config acpi = {.cpus = 1};
+	struct linux_start start;
+	uint64_t rsdp;
+	int rc;
 
+	acpi.pci_gsi[EW_VIRTIO_BLK_DEVFN >> 3] = EW_VIRTIO_BLK_IRQ;
+	rc = acpi_build(&m->mem, &acpi, &rsdp, e);
 	if (rc == 0)
-		rc = boot_zero_page(&m->mem, c->cmdline, e);
+		rc = linux_boot(&m->mem, &files, c->cmdline, rsdp, &start, e);
+	if (rc == 0)
+		*entry = start.entry;
+	return rc;
+}
+
+static int load_guest(
+	struct machine *m, const struct machine_config *c, uint64_t *entry, struct err *e)
+{
+	int rc;
+
+	if (c->is_linux) {
+		rc = load_linux(m, c, entry, e);
+	} else {
+		rc = boot_load_elf(&m->mem, c->kernel, c->kernel_len, entry, e);
+		if (rc == 0)
+			rc = boot_zero_page(&m->mem, c->cmdline, e);
+	}
 	if (rc == 0)
 		rc = boot_page_tables(&m->mem, e);
 	if (rc == 0)
 		rc = boot_write_gdt(&m->mem, e);
-	if (rc == 0)
-		rc = vcpu_reset(&m->vcpu, 0, entry, e);
 	return rc;
 }
 
-int machine_create(struct machine *m, const struct machine_config *c, struct err *e)
+static int create_vm(struct machine *m, const struct machine_config *c, struct err *e)
 {
-	int rc;
+	int rc = kvm_open(&m->kvm, c->kvm_device, e);
 
-	*m = (struct machine){.vcpu.fd = -1, .disk.fd = -1, .next_request = 1};
-	rc = kvm_open(&m->kvm, c->kvm_device, e);
-	if (rc)
-		return rc;
-	rc = kvm_check_needed(&m->kvm, e);
+	if (rc == 0)
+		rc = kvm_check_needed(&m->kvm, e);
 	if (rc == 0)
 		rc = disk_open(&m->disk, c->disk_path, c->disk_read_only, c->disk_create, e);
-	if (rc == 0)
-		rc = mem_alloc(&m->mem, c->ram, e);
 	if (rc == 0)
 		rc = kvm_create_vm(&m->kvm, e);
 	if (rc == 0)
@@ -94,13 +142,31 @@ int machine_create(struct machine *m, const struct machine_config *c, struct err
 		rc = kvm_add_ram(&m->kvm, &m->mem, e);
 	if (rc == 0)
 		rc = vcpu_create(&m->vcpu, &m->kvm, 0, e);
+	return rc;
+}
+
+int machine_create(struct machine *m, const struct machine_config *c, struct err *e)
+{
+	uint64_t entry = 0;
+	int rc;
+
+	*m = (struct machine){
+		.vcpu.fd = -1, .disk.fd = -1, .kvm = {.fd = -1, .vm_fd = -1}, .next_request = 1};
+	/* What is wrong with the guest's files is said first, whatever machine this is. */
+	rc = mem_alloc(&m->mem, c->ram, e);
+	if (rc == 0)
+		rc = load_guest(m, c, &entry, e);
+	if (rc == 0 && c->is_linux)
+		rc = backend_check_linux(e);
+	if (rc == 0)
+		rc = create_vm(m, c, e);
 	if (rc == 0) {
 		m->vcpu.mem = &m->mem;
 		m->vcpu.bus = &m->bus;
 		rc = create_devices(m, c, e);
 	}
 	if (rc == 0)
-		rc = load_guest(m, c, e);
+		rc = vcpu_reset(&m->vcpu, 0, entry, e);
 	if (rc)
 		machine_destroy(m);
 	return rc;

@@ -3,6 +3,7 @@
 #ifndef EXITWALK_VMM_MACHINE_H
 #define EXITWALK_VMM_MACHINE_H
 
+#include "acpi_ports.h"
 #include "disk.h"
 #include "guest_output.h"
 #include "kvm.h"
@@ -18,7 +19,8 @@
 	DEVICE(BLK0, 1, "virtio-blk0", "virtio-blk, legacy PCI")                                   \
 	DEVICE(COM1, 2, "com1", "16550A serial port")                                              \
 	DEVICE(PCI, 3, "pci0", "PCI host bridge, configuration mechanism 1")                       \
-	DEVICE(MARKER, 4, "marker", "marker, exit and POST ports")
+	DEVICE(MARKER, 4, "marker", "marker, exit and POST ports")                                 \
+	DEVICE(ACPI, 5, "acpi0", "ACPI sleep and reset registers")
 enum machine_device {
 #define DEVICE(id, number, name, model) MACHINE_DEV_##id = number,
 	MACHINE_DEVICES(DEVICE)
@@ -27,8 +29,11 @@ enum machine_device {
 
 struct machine_config {
 	const char *kvm_device; /* KVM_DEVICE */
-	const void *kernel;     /* an ELF image; borrowed until machine_create returns */
+	bool is_linux;          /* the guest gets ACPI tables, and the registers behind them */
+	const void *kernel;     /* the sample guest's ELF image, or what linux_boot.h takes */
 	size_t kernel_len;
+	const void *initrd; /* Linux; NULL: none */
+	size_t initrd_len;
 	const char *cmdline; /* of the guest */
 	uint64_t ram;        /* bytes, a multiple of 4096 */
 	const char *disk_path;
@@ -36,6 +41,9 @@ struct machine_config {
 	uint64_t disk_create;        /* size of a disk that does not exist yet */
 	struct guest_output *output; /* of the serial port; borrowed */
 };
+
+/* How the guest ended the run, if it did. */
+enum machine_end { MACHINE_END_NONE, MACHINE_END_STATUS, MACHINE_END_POWER_OFF, MACHINE_END_RESET };
 
 struct machine {
 	struct kvm kvm;
@@ -48,12 +56,17 @@ struct machine {
 	struct pci_host *pci;
 	struct virtio_blk_pci *blk;
 	struct marker_ports ports;
+	struct acpi_ports acpi;
+	enum machine_end guest_end;
 	struct probe
 		*probe; /* of the vCPU's thread, which runs the devices too; NULL: unrecorded */
 	uint64_t next_request;
 };
 
-/* m must stay where it is: devices point into it. On failure nothing is left to destroy. */
+/*
+ * m must stay where it is: devices point into it. The files in c are borrowed until it returns. On
+ * failure nothing is left to destroy.
+ */
 int machine_create(struct machine *m, const struct machine_config *c, struct err *e);
 void machine_destroy(struct machine *m);
 

@@ -11,7 +11,15 @@
 #define DEFAULT_FILE "exitwalk.exw"
 #define DEFAULT_TIMEOUT 60
 
-enum { KEY_APPEND = 0x100, KEY_TIMEOUT, KEY_REPEAT, KEY_NO_RECORD, KEY_RING_SLOTS, KEY_KVM };
+enum {
+	KEY_APPEND = 0x100,
+	KEY_TIMEOUT,
+	KEY_REPEAT,
+	KEY_NO_RECORD,
+	KEY_RING_SLOTS,
+	KEY_KVM,
+	KEY_LINUX,
+};
 
 static const struct argp_option options[] = {
 	{"output", 'o', "FILE", 0,
@@ -19,15 +27,22 @@ static const struct argp_option options[] = {
 	{"no-record", KEY_NO_RECORD, NULL, 0, "Run without recording", 1},
 	{"ring-slots", KEY_RING_SLOTS, "N", 0,
 		"Room for N records of 64 bytes between the vCPU and the writer (262144)", 1},
+	{"linux", KEY_LINUX, NULL, 0,
+		"Boot the distribution's Linux kernel (from /boot, else downloaded) with a small "
+		"initramfs and disk made for it, whose process writes in several ways",
+		2},
+	{"kernel", 'k', "KERNEL", 0, "Boot this Linux kernel, a bzImage or a vmlinux", 2},
+	{"initrd", 'i', "INITRD", 0, "Give that kernel this initrd", 2},
 	{"disk", 'd', "IMAGE[,ro]", 0,
 		"Use IMAGE as the guest's disk (FILE's name with .img; made if it is not there); ,ro: "
 		"read-only",
 		2},
-	{"memory", 'm', "MIB", 0, "Give the guest MIB MiB of memory (64)", 2},
+	{"memory", 'm', "MIB", 0, "Give the guest MIB MiB of memory (64; Linux: 256)", 2},
 	{"append", KEY_APPEND, "WORDS", 0, "Put WORDS on the guest's command line", 2},
-	{"repeat", KEY_REPEAT, "N", 0, "Let the guest repeat its list of writes N times (1)", 2},
-	{"timeout", KEY_TIMEOUT, "SECONDS", 0, "End a guest that still runs then (60; 0: never)",
-		3},
+	{"repeat", KEY_REPEAT, "N", 0,
+		"Let the built-in guest repeat its list of writes N times (1)", 2},
+	{"timeout", KEY_TIMEOUT, "SECONDS", 0,
+		"End a guest that still runs then (60; Linux: 0, which is never)", 3},
 	{"kvm", KEY_KVM, "DEVICE", 0, "Use this KVM device (" KVM_DEVICE ")", 3},
 	{"quiet", 'q', NULL, 0, "Do not show the guest's serial output", 3},
 	{0},
@@ -79,6 +94,32 @@ static void append(struct argp_state *state, struct run_options *o, const char *
 	o->append = line;
 }
 
+bool run_options_linux(const struct run_options *o)
+{
+	return o->kernel || o->linux_demo;
+}
+
+/* All options are known: those that exclude each other, and what depends on others. */
+static void finish(struct argp_state *state, struct run_options *o)
+{
+	bool is_linux = run_options_linux(o);
+
+	if (o->linux_demo && (o->kernel || o->initrd))
+		argp_error(state,
+			"--linux finds its own kernel and makes its own initrd: leave out "
+			"-k and -i, or leave out --linux");
+	if (o->initrd && !o->kernel)
+		argp_error(state, "-i is for a Linux kernel: give one by -k");
+	if (o->repeat && is_linux)
+		argp_error(state, "--repeat is for the built-in guest, not for Linux");
+	if (!o->repeat)
+		o->repeat = 1;
+	if (!o->mem_mib)
+		o->mem_mib = is_linux ? LAYOUT_RAM_LINUX_MIB : LAYOUT_RAM_DEFAULT_MIB;
+	if (!o->timeout_given)
+		o->timeout = is_linux ? 0 : DEFAULT_TIMEOUT;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct run_options *o = state->input;
@@ -88,6 +129,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!*arg)
 			argp_error(state, "-o needs the name of a file");
 		o->file = arg;
+		break;
+	case 'k':
+		if (!*arg)
+			argp_error(state, "-k needs the name of a kernel");
+		o->kernel = arg;
+		break;
+	case 'i':
+		if (!*arg)
+			argp_error(state, "-i needs the name of an initrd");
+		o->initrd = arg;
+		break;
+	case KEY_LINUX:
+		o->linux_demo = true;
 		break;
 	case 'd':
 		disk(state, o, arg);
@@ -101,6 +155,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_TIMEOUT:
 		o->timeout = (unsigned)number(state, "--timeout", arg, 0, 1000000);
+		o->timeout_given = true;
 		break;
 	case KEY_REPEAT:
 		o->repeat = (unsigned)number(state, "--repeat", arg, 1, 1000000);
@@ -120,7 +175,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->quiet = true;
 		break;
 	case ARGP_KEY_ARG:
-		argp_error(state, "there is nothing to do with '%s': the guest is built in", arg);
+		argp_error(state, "there is nothing to do with '%s': a kernel is given by -k", arg);
+		break;
+	case ARGP_KEY_END:
+		finish(state, o);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -131,8 +189,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 const struct argp run_argp = {
 	.options = options,
 	.parser = parse,
-	.doc = "Boot the built-in sample guest on KVM and record every exit, every disk request and every "
-	       "host system call behind it.\v"
+	.doc = "Boot the built-in sample guest, or Linux, on KVM and record every exit, every disk request "
+	       "and every host system call behind it.\v"
 	       "Ctrl-C ends the guest and closes the recording. The exit status is 0 only if the guest "
 	       "ended by itself with status 0.",
 };
@@ -159,9 +217,6 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct err *
 {
 	*o = (struct run_options){
 		.file = DEFAULT_FILE,
-		.mem_mib = LAYOUT_RAM_DEFAULT_MIB,
-		.timeout = DEFAULT_TIMEOUT,
-		.repeat = 1,
 		.record = true,
 		.kvm_device = KVM_DEVICE,
 		.append = strdup(""),

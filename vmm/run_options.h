@@ -12,9 +12,12 @@ struct run_options {
 	const char *file;                /* the recording */
 	char *disk;                      /* owned */
 	bool disk_given, disk_read_only; /* given: by -d, not derived from `file` */
+	const char *kernel, *initrd;     /* -k, -i; NULL: not given */
+	bool linux_demo;                 /* --linux */
 	unsigned mem_mib;
 	char *append;     /* owned, never NULL */
 	unsigned timeout; /* s, 0: none */
+	bool timeout_given;
 	unsigned repeat;
 	size_t ring_slots; /* 0: the recorder's default */
 	bool record, quiet;
@@ -26,5 +29,8 @@ extern const struct argp run_argp;
 /* A usage error ends the process with status 64, as argp does; -ENOMEM otherwise. */
 int run_options_parse(struct run_options *o, int argc, char **argv, struct err *e);
 void run_options_free(struct run_options *o);
+
+/* A Linux guest, not the built-in one? */
+bool run_options_linux(const struct run_options *o);
 
 #endif

@@ -9,6 +9,13 @@ BUILD ?= build
 LINUX_OUT := $(BUILD)/linux
 LINUX_WRITER := $(LINUX_OUT)/writer
 LINUX_SRCS := $(wildcard $(LINUX_DIR)/*.c)
+# All that `exitwalk run --linux` needs, in one folder.
+LINUX_SCRIPTS := $(addprefix $(LINUX_OUT)/,kernel.sh mkinitramfs.sh mkdisk.sh init)
+LINUX_FILES := $(LINUX_WRITER) $(LINUX_SCRIPTS)
+
+$(LINUX_SCRIPTS): $(LINUX_OUT)/%: $(LINUX_DIR)/%
+	@mkdir -p $(@D)
+	$(Q)install -m 755 $< $@
 
 # Not the top Makefile's flags: SAN=1 and PIE are for what runs on the host.
 $(LINUX_WRITER): $(LINUX_SRCS) $(wildcard $(LINUX_DIR)/*.h) vmm/guest_abi.h $(LINUX_DIR)/linux.mk

@@ -19,6 +19,8 @@ command -v mke2fs >/dev/null || {
 image=$1
 rm -f "$image"
 truncate -s 64M "$image"
+# The disk's signature: `exitwalk run --linux` makes only disks anew that have it.
+printf 'EXWL' | dd of="$image" bs=1 seek=440 conv=notrunc status=none
 # One entry of a PC partition table at byte 446: not bootable, no CHS, type 0x83, first sector 0x8000,
 # 0x18000 sectors, all little-endian; the signature at byte 510.
 printf '\0\376\377\377\203\376\377\377\0\200\0\0\0\200\1\0' |
