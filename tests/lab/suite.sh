@@ -83,7 +83,7 @@ check "path: from the system call to the host's and back" path_shows 'write\(3, 
 	'port 0xc010' 'VIRTIO_BLK_T_OUT sector 8, 512 bytes' 'pwrite64 = 512' 'KVM_IRQ_LINE irq 11 level 1 = 0'
 [ ! -d /lab/out ] || cp "$w" /lab/out/sample.exw
 
-for t in tests/guest/*.sh; do
+for t in tests/guest/*.sh tests/lab/linux.sh; do
 	[ ! -e "$t" ] || include "$t"
 done
 done_testing

@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Part of tests/lab/suite.sh: a stock distribution kernel boots under exitwalk inside the lab, a process
+# writes to its disk, and the machine powers off. $LINUX is the folder that tests.bash made.
+# shellcheck disable=SC2317 # check calls the functions
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/tap.sh
+. tests/lib/kvm.sh
+
+if [ ! -s "$LINUX/kernel" ]; then
+	skip "Linux as a guest" "$(cat "$LINUX/why" 2>/dev/null || echo "its kernel is not here")"
+	done_testing
+fi
+w=$TMP/linux.exw disk=$TMP/linux.img
+# What an emulated CPU is slow at and the test does not need.
+words="console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check audit=0 cryptomgr.notests=1"
+modes="direct big batch file-direct file-buffered"
+meta() { query "$w" "SELECT value FROM v_meta WHERE key = '$1'"; }
+gunzip -c "$LINUX/disk.img.gz" >"$disk"
+
+boots() {
+	"$EXITWALK" run -k "$LINUX/kernel" -i "$LINUX/initramfs.cpio" -d "$disk" -o "$w" --timeout 400 \
+		--append "$words" >"$TMP/out" 2>&1
+	local status=$?
+	cat "$TMP/out"
+	[ $status -eq 0 ] && grep -q "^guest: init: wrote $modes, status 0" "$TMP/out"
+}
+check "the distribution's kernel boots, writes and powers off" boots
+powered_off() { [ "$(meta guest_end)" = "power-off (ACPI S5)" ] && grep -q 'reboot: Power down' "$TMP/out"; }
+check "the run ended by the guest's power-off" powered_off
+described() {
+	local key
+	for key in guest guest_kernel guest_initrd guest_command_line; do echo "$(meta $key)"; done
+	[ "$(meta guest)" = Linux ] && [ "$(meta guest_kernel)" = "$LINUX/kernel" ] &&
+		[ "$(meta guest_initrd)" = "$LINUX/initramfs.cpio" ] &&
+		[ "$(meta guest_command_line)" = "$words" ] &&
+		[[ "$(meta guest_kernel_version)" == "$(cat "$LINUX/version") "* ]]
+}
+check "the recording says which kernel, initrd and command line" described
+
+for mode in direct big batch; do
+	check "the image has what '$mode' wrote" "$LINUX/writer" -c $mode "$disk"
+done
+for mode in file-direct file-buffered; do
+	file_bytes() { # from the ext4 on the partition at 16 MiB
+		debugfs -R "dump /$mode $TMP/$mode" "$disk?offset=16777216" && "$LINUX/writer" -c "$mode" "$TMP/$mode"
+	}
+	check "the file system on the image has what '$mode' wrote" file_bytes
+done
+
+whole() {
+	"$EXITWALK" check "$w" >"$TMP/check"
+	local status=$?
+	cat "$TMP/check"
+	[ $status -eq 0 ] && grep -q 'so many are recorded' "$TMP/check"
+}
+check "check: whole, and as many exits as KVM counted" whole
+
+# The sectors that the plan names, against the requests of the writer's process, by byte range.
+requests() { # MODE SYSCALL
+	local n offset len missing=0
+	while read -r _ n offset len; do
+		[ "$(query "$w" "SELECT coalesce(sum(bytes), 0) FROM v_request WHERE type = 'VIRTIO_BLK_T_OUT'
+			AND comm = 'writer' AND syscall = '$2' AND status = 'VIRTIO_BLK_S_OK'
+			AND sector * 512 >= $offset AND sector * 512 + bytes <= $offset + $len")" = "$len" ] ||
+			{ echo "write $n: $len bytes at $offset are not in the requests" && missing=1; }
+	done < <("$LINUX/writer" -p "$1")
+	return $missing
+}
+check "each O_DIRECT write is a request with its sector and length" requests direct pwrite64
+check "2 MiB in one call are requests that add up" requests big pwrite64
+check "each write of the batch is a request of io_submit" requests batch io_submit
+batched() { # 16 requests, fewer kicks
+	local kicks
+	kicks=$(query "$w" "SELECT count(*) FROM v_exit x JOIN v_call c ON x.ts_ns BETWEEN c.t_enter_ns
+		AND c.t_exit_ns WHERE c.syscall = 'io_submit' AND x.addr = 0xc010 AND x.is_write")
+	echo "$kicks kicks"
+	[ "$kicks" -ge 1 ] && [ "$kicks" -lt 16 ]
+}
+check "the batch needs fewer notifications than it has requests" batched
+flushes() { # what fsync(2) of the buffered file caused
+	[ "$(query "$w" "SELECT count(*) > 0 FROM v_request WHERE type = 'VIRTIO_BLK_T_FLUSH' AND
+		syscall = 'fsync'")" = 1 ]
+}
+check "fsync has a FLUSH" flushes
+
+path_shows() { # REQUEST PATTERN…
+	local request=$1
+	shift
+	"$EXITWALK" path -r "$request" "$w" >"$TMP/path" || return 1
+	for p in "$@"; do grep -qE -- "$p" "$TMP/path" || { echo "no '$p' in:" && cat "$TMP/path" && return 1; }; done
+}
+first_write() {
+	local id
+	id=$(query "$w" "SELECT id FROM v_request WHERE type = 'VIRTIO_BLK_T_OUT' AND sector = 2048")
+	path_shows "$id" 'pwrite64\(3, 0x[0-9a-f]+, 512, 1048576\) +pid [0-9]+' 'out dx, ax \(66 ef\)' \
+		'KVM_EXIT_IO, 2-byte write to' 'port 0xc010, value 0x0, rip 0xffffffff[0-9a-f]{8}' \
+		'port 0xc010 is virtio-blk0 legacy BAR0\+0x10' 'VIRTIO_BLK_T_OUT sector 2048, 512 bytes' \
+		'pwrite64\(fd [0-9]+, 512 bytes, offset 1048576\)' 'pwrite64 = 512' \
+		'KVM_IRQ_LINE irq 11 level 1 = 0' 'guest reads ISR = 0x1' 'sum = wall time'
+}
+check "path: port, RIP, request, host system call, interrupt and re-entry of one write" first_write
+all_stages() { # 1 to 9 for every request of the writer's process
+	local bad
+	bad=$(query "$w" "SELECT q.id FROM v_request q WHERE q.comm = 'writer' AND q.syscall = 'pwrite64' AND
+		(SELECT count(DISTINCT stage) FROM v_step WHERE request_id = q.id AND stage BETWEEN 1 AND 9) < 9")
+	[ -z "$bad" ] || { echo "requests without all stages: $bad" && return 1; }
+}
+check "every request of a pwrite64 has the nine stages" all_stages
+[ ! -d /lab/out ] || cp "$w" /lab/out/linux.exw
+
+# --linux, with scripts that hand out what is here: which words they get, and a kernel without a root
+# file system, which panics and resets the machine.
+stubs=$TMP/stubs
+mkdir -p "$stubs"
+printf '#!/bin/bash\necho kernel=%s\necho modules=/lib/modules/0\n' "$LINUX/kernel" >"$stubs/kernel.sh"
+# shellcheck disable=SC2016 # the stub's own
+printf '#!/bin/bash\necho "$@" >"$0.words"; printf empty >"$3"\n' >"$stubs/mkinitramfs.sh"
+# shellcheck disable=SC2016
+printf '#!/bin/bash\necho "$@" >"$0.words"; truncate -s 1M "$1"\n' >"$stubs/mkdisk.sh"
+chmod 755 "$stubs"/*.sh
+demo() {
+	(cd "$TMP" && EXITWALK_LINUX=$stubs "$EXITWALK" run --linux -o demo.exw --timeout 400 \
+		--append "mitigations=off tsc=reliable no_timer_check audit=0" >demo.out 2>demo.err)
+	local status=$?
+	cat "$TMP/demo.out" "$TMP/demo.err"
+	[ $status -eq 1 ] && grep -q '^exitwalk run: the guest.s kernel reset the machine' "$TMP/demo.err" &&
+		grep -q 'Kernel panic' "$TMP/demo.out" && w=$TMP/demo.exw &&
+		[ "$(meta guest_end)" = "reset (ACPI reset register)" ]
+}
+check "--linux: a panic resets the machine, which ends the run with a sentence" demo
+words_of_scripts() {
+	cat "$stubs"/*.words
+	grep -qE "^/lib/modules/0 $stubs/writer /[^ ]+$" "$stubs/mkinitramfs.sh.words" &&
+		grep -qx demo.img "$stubs/mkdisk.sh.words"
+}
+check "--linux: the scripts are told modules, writer and disk" words_of_scripts
+no_leftover() { ! ls "${TMPDIR:-/tmp}"/exitwalk-initramfs.* 2>/dev/null; }
+check "--linux: the initramfs is gone" no_leftover
+done_testing
