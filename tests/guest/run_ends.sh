@@ -20,7 +20,7 @@ timeout_ends() {
 }
 check "--timeout ends a guest that hangs" timeout_ends
 where() { # and says where: registers, the code at rip, the last exits
-	grep -q '  rip    ffffffff8' "$TMP/err" && grep -qE 'out 0x80, al|dec rdi' "$TMP/err" &&
+	grep -q '  rip    ffffffff8' "$TMP/err" && grep -qE 'out 0x80, al|dec rdi|jnz 0x' "$TMP/err" &&
 		[ "$(grep -c 'KVM_EXIT_IO write to port 0x80, 1 byte' "$TMP/err")" -ge 8 ]
 }
 check "it says where the guest was" where

@@ -101,13 +101,16 @@ first_write() {
 		'KVM_IRQ_LINE irq 11 level 1 = 0' 'guest reads ISR = 0x1' 'sum = wall time'
 }
 check "path: port, RIP, request, host system call, interrupt and re-entry of one write" first_write
-all_stages() { # 1 to 9 for every request of the writer's process
+all_stages() { # stages 1 to 9; of several requests of one kick, the last has the entry (8), the others say so
 	local bad
-	bad=$(query "$w" "SELECT q.id FROM v_request q WHERE q.comm = 'writer' AND q.syscall = 'pwrite64' AND
-		(SELECT count(DISTINCT stage) FROM v_step WHERE request_id = q.id AND stage BETWEEN 1 AND 9) < 9")
+	bad=$(query "$w" "SELECT q.id FROM v_request q WHERE q.comm = 'writer' AND 9 >
+		(SELECT count(DISTINCT stage) FROM v_step WHERE request_id = q.id AND stage BETWEEN 1 AND 9) +
+		(SELECT count(*) FROM v_step WHERE request_id = q.id AND text LIKE
+			'interrupt and re-entry are shared: a later request%' AND EXISTS
+			(SELECT 1 FROM v_request l WHERE l.id = q.id + 1 AND l.syscall = q.syscall))")
 	[ -z "$bad" ] || { echo "requests without all stages: $bad" && return 1; }
 }
-check "every request of a pwrite64 has the nine stages" all_stages
+check "every request of the writer has its nine stages" all_stages
 [ ! -d /lab/out ] || cp "$w" /lab/out/linux.exw
 
 # --linux, with scripts that hand out what is here: which words they get, and a kernel without a root

@@ -126,6 +126,41 @@ static void bzimage_is_loaded(void **state)
 	assert_memory_equal(mem_ptr(&f->mem, PREF, CODE), f->file + SETUP, CODE);
 }
 
+static void version_is_what_the_header_points_to(void **state)
+{
+	static const char said[] = "6.1.0-test (somebody@somewhere)";
+	struct fixture *f = *state;
+	char text[64], small[6];
+
+	linux_version(f->file, f->file_len, text, sizeof(text));
+	assert_string_equal(text, "");
+	hdr(f)->kernel_version = 0x300; /* + 0x200 */
+	memcpy(f->file + 0x500, said, sizeof(said));
+	linux_version(f->file, f->file_len, text, sizeof(text));
+	assert_string_equal(text, said);
+	linux_version(f->file, f->file_len, small, sizeof(small));
+	assert_string_equal(small, "6.1.0");
+	f->file[0x505] = 0x1b; /* no control characters into a recording */
+	linux_version(f->file, f->file_len, text, sizeof(text));
+	assert_string_equal(text, "6.1.0");
+}
+
+static void version_outside_the_file_is_none(void **state)
+{
+	struct fixture *f = *state;
+	char text[64];
+
+	hdr(f)->kernel_version = 0xffff;
+	linux_version(f->file, f->file_len, text, sizeof(text));
+	assert_string_equal(text, "");
+	hdr(f)->kernel_version = FILE_LEN - 0x200 - 3; /* ends with the file, not with a NUL */
+	memcpy(f->file + FILE_LEN - 3, "6.1", 3);
+	linux_version(f->file, f->file_len, text, sizeof(text));
+	assert_string_equal(text, "6.1");
+	linux_version(f->file, 100, text, sizeof(text));
+	assert_string_equal(text, "");
+}
+
 static void zero_page_has_the_header_and_nothing_else(void **state)
 {
 	struct fixture *f = *state;
@@ -338,6 +373,8 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(bzimage_is_loaded),
+		TEST(version_is_what_the_header_points_to),
+		TEST(version_outside_the_file_is_none),
 		TEST(zero_page_has_the_header_and_nothing_else),
 		TEST(memory_map_leaves_out_what_is_reserved),
 		TEST(setup_sects_zero_means_four),
