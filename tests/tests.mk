@@ -17,8 +17,6 @@ $(BUILD)/tests/%: tests/%.c $(LIB)
 		$(if $(findstring tests/unit,$<),-lcmocka) $(if $(findstring tests/ui,$<),-lvterm)
 -include $(addsuffix .d,$(UNIT_BIN) $(UI_BIN) $(BENCH_BIN))
 
-include tests/lab/lab.mk
-
 .PHONY: check check-build check-run check-lab bench fuzz
 check:
 	$(Q)bash .ci/deps check

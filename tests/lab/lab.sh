@@ -66,6 +66,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/exitwalk-lab.XXXXXX")
 pids=()
 # shellcheck disable=SC2317 # by the trap
 cleanup() {
+	[ ! -s "$work/pid" ] || pids+=("$(cat "$work/pid")")
 	[ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
 	[ -z "${tty_state-}" ] || stty "$tty_state" 2>/dev/null || true
 	rm -rf "$work"
@@ -132,12 +133,7 @@ truncate -s $((512 * cylinder)) "$work/out"
 
 # --- the machine ----------------------------------------------------------------------------------------
 append="console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check audit=0 cryptomgr.notests=1"
-# limited COMMAND…: in the background, so that a signal for us ends it at once (by cleanup).
-limited() {
-	timeout -k 5 "$limit" "$@" &
-	pids+=($!)
-	wait $!
-}
+# Both run their emulator in the background, so that a signal for us ends it at once (by cleanup).
 # shellcheck disable=SC2317 # called by name
 svm() {
 	local stdio=stdio,id=cmd,signal=off
@@ -151,7 +147,9 @@ svm() {
 		-serial chardev:cmd -drive "file=$work/in,if=virtio,format=raw,cache=unsafe"
 		-drive "file=$work/out,if=virtio,format=raw,cache=unsafe")
 	if [ -n "$command" ]; then
-		limited "${qemu[@]}" </dev/null 2>"$work/err"
+		timeout -k 5 "$limit" "${qemu[@]}" </dev/null 2>"$work/err" &
+		pids+=($!)
+		wait $!
 	else
 		tty_state=$(stty -g)
 		"${qemu[@]}" 2>"$work/err"
@@ -186,16 +184,23 @@ boot: cdrom
 log: $work/bochs.log
 RC
 	echo c >"$work/rc"
-	# The display library wants a terminal of its own; nothing of it is shown.
-	TERM=xterm limited script -q -c \
-		"exec bochs -q -f '$work/bochsrc' -rc '$work/rc'" /dev/null </dev/null >"$work/err" 2>&1
+	# The display library wants a terminal of its own; nothing of it is shown. script(1) runs Bochs in a
+	# session of its own and does not pass signals on, so the limit and cleanup work inside it.
+	TERM=xterm script -q -e -c "echo \$\$ >'$work/pid'; exec timeout --foreground -k 1 $limit \
+		bochs -q -f '$work/bochsrc' -rc '$work/rc'" /dev/null </dev/null >"$work/err" 2>&1 &
+	wait $!
 }
 
 : >"$work/log"
 status=0
 "$backend" || status=$?
-[ ! -p "$work/cmd" ] || wait "${pids[0]}" || true # what shows the output
+if [ -p "$work/cmd" ]; then
+	# An emulator that ended before it opened the pipe leaves its reader waiting: open it once more.
+	exec 8<>"$work/cmd" 8>&-
+	wait "${pids[0]}" || true
+fi
 pids=()
+rm -f "$work/pid"
 [ -z "$log" ] || cp "$work/log" "$log"
 
 # --- what comes back ------------------------------------------------------------------------------------
