@@ -52,8 +52,14 @@ static struct track_check *find_track(struct pass *p, int64_t id)
 
 static void differs(struct pass *p, int64_t exit_id, const char *column, int64_t has, int64_t event)
 {
-	SAY(p, exits, "exits", "vm_exit %" PRId64 ": %s is %" PRId64 ", its event says %" PRId64,
-		exit_id, column, has, event);
+	char h[32] = "nothing", v[32] = "nothing";
+
+	if (has != SQL_NULL)
+		snprintf(h, sizeof(h), "%" PRId64, has);
+	if (event != SQL_NULL)
+		snprintf(v, sizeof(v), "%" PRId64, event);
+	SAY(p, exits, "exits", "vm_exit %" PRId64 ": %s is %s, its events say %s", exit_id, column,
+		h, v);
 }
 
 /* The row of an exit against the events that it was made of. `entry`: SQL_NULL if it goes on. */

@@ -170,9 +170,12 @@ static int check_recording(const struct recording *rec, const struct args *a, st
 		json_bool(&j, "whole", !ret && !c.failures);
 		json_end_object(&j);
 	} else if (!ret) {
-		printf(c.failures ? "%s: NOT whole and consistent, %u failures\n"
-				  : "%s: whole and consistent\n",
-			a->reader.file, c.failures);
+		textout_put(&o, a->reader.file, 0);
+		if (c.failures)
+			printf(": NOT whole and consistent, %u failure%s\n", c.failures,
+				c.failures == 1 ? "" : "s");
+		else
+			puts(": whole and consistent");
 	}
 	return ret ? ret : c.failures ? 2 : 0;
 }
