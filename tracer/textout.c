@@ -23,11 +23,12 @@ static bool locale_is_utf8(void)
 
 void textout_init(struct textout *o, FILE *f, bool ascii)
 {
-	const char *no_color = getenv("NO_COLOR");
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
 	o->f = f;
 	o->ascii = ascii || !locale_is_utf8();
-	o->colour = isatty(fileno(f)) && !(no_color && *no_color);
+	o->colour = isatty(fileno(f)) && !(no_color && *no_color) &&
+		    !(term && !strcmp(term, "dumb"));
 }
 
 const char *textout_pick(const struct textout *o, const char *utf8, const char *ascii)
