@@ -15,19 +15,10 @@
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
+#include "fuzz.h"
 #include "vmm/guest_abi.h"
 #include "vmm/pci.h"
 #include "vmm/virtio_blk_pci.h"
-
-#define RAM 0x10000u
-#define SECTORS 8u
-#define MAX_OPS 256
-#define MAX_RECORDS (1u << 20)
-
-struct fuzz_probe {
-	struct probe probe;
-	unsigned pops, useds, depth, records;
-};
 
 struct machine {
 	struct guest_mem mem;
@@ -43,58 +34,6 @@ struct machine {
 	uint32_t ring; /* where the driver thinks its ring is */
 	uint16_t avail_idx;
 };
-
-struct input {
-	const uint8_t *p, *end;
-};
-
-static void check(int ok)
-{
-	if (!ok)
-		abort();
-}
-
-static void fuzz_emit(struct probe *p, const struct ew_rec *rec, const void *payload)
-{
-	struct fuzz_probe *f = (struct fuzz_probe *)p;
-
-	(void)payload;
-	f->records++;
-	switch (rec->kind) {
-	case EW_DISPATCH:
-		f->depth++;
-		break;
-	case EW_DISPATCH_END:
-		check(f->depth-- > 0);
-		break;
-	case EW_QUEUE_POP: /* one at a time, numbered without gaps */
-		check(f->pops == f->useds && rec->a[0] == f->pops + 1);
-		f->pops++;
-		break;
-	case EW_QUEUE_USED:
-		check(f->useds + 1 == f->pops && rec->a[0] == f->pops);
-		f->useds++;
-		break;
-	default:
-		break;
-	}
-}
-
-static void irq_set(struct irq_line *line, int level)
-{
-	(void)line;
-	check(level == 0 || level == 1);
-}
-
-/* Little-endian, 0 where the input has ended. */
-static uint32_t take(struct input *in, unsigned bytes)
-{
-	uint32_t v = 0;
-
-	for (unsigned i = 0; i < bytes && in->p < in->end; i++)
-		v |= (uint32_t)*in->p++ << 8 * i;
-	return v;
-}
 
 static void poke(struct machine *m, uint32_t gpa, const void *data, size_t len)
 {

@@ -6,31 +6,22 @@
 #ifndef EXITWALK_TESTS_FUZZ_V1_H
 #define EXITWALK_TESTS_FUZZ_V1_H
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
+#include "fuzz.h"
 #include "vmm/pci.h"
 #include "vmm/virtio_blk.h"
 
-#define RAM 0x10000u
-#define SECTORS 8u
-#define MAX_OPS 256
-#define MAX_RECORDS (1u << 20)
 #define DEVICE 1
 #define BASE 0xe0000000u
 /* Where the driver places its rings; it may be told other places. */
 #define RING_DESC 0x1000u
 #define RING_DRIVER 0x2000u
 #define RING_DEVICE 0x3000u
-
-struct fuzz_probe {
-	struct probe probe;
-	unsigned pops, useds, depth, records;
-};
 
 struct machine {
 	struct guest_mem mem;
@@ -44,61 +35,6 @@ struct machine {
 	struct virtio_blk blk;
 	uint16_t avail_idx;
 };
-
-struct input {
-	const uint8_t *p, *end;
-};
-
-static inline void check(int ok)
-{
-	if (!ok)
-		abort();
-}
-
-static inline void fuzz_emit(struct probe *p, const struct ew_rec *rec, const void *payload)
-{
-	struct fuzz_probe *f = (struct fuzz_probe *)p;
-
-	(void)payload;
-	f->records++;
-	switch (rec->kind) {
-	case EW_DISPATCH:
-		f->depth++;
-		break;
-	case EW_DISPATCH_END:
-		check(f->depth-- > 0);
-		break;
-	case EW_QUEUE_POP: /* one at a time, numbered without gaps */
-		check(f->pops == f->useds && rec->a[0] == f->pops + 1);
-		f->pops++;
-		break;
-	case EW_QUEUE_USED:
-		check(f->useds + 1 == f->pops && rec->a[0] == f->pops);
-		f->useds++;
-		break;
-	case EW_GUEST_ERROR:
-		check(rec->a[0] && rec->a[0] < EW_GERR_MAX);
-		break;
-	default:
-		break;
-	}
-}
-
-static inline void irq_set(struct irq_line *line, int level)
-{
-	(void)line;
-	check(level == 0 || level == 1);
-}
-
-/* Little-endian, 0 where the input has ended. */
-static inline uint32_t take(struct input *in, unsigned bytes)
-{
-	uint32_t v = 0;
-
-	for (unsigned i = 0; i < bytes && in->p < in->end; i++)
-		v |= (uint32_t)*in->p++ << 8 * i;
-	return v;
-}
 
 static inline void poke(struct machine *m, uint32_t gpa, const void *data, size_t len)
 {
