@@ -44,6 +44,7 @@ enum ew_stop {
 
 enum ew_space { EW_SPACE_PIO, EW_SPACE_MMIO, EW_SPACE_PCI, EW_SPACE_MAX };
 enum ew_bus_result { EW_BUS_HANDLED, EW_BUS_UNCLAIMED, EW_BUS_BAD_SIZE };
+enum ew_kick_via { EW_KICK_VIA_VCPU, EW_KICK_VIA_IOEVENTFD };
 enum ew_snapshot_why { EW_SNAPSHOT_NONE, EW_SNAPSHOT_NOTIFY, EW_SNAPSHOT_ISR_READ };
 
 /* One record: one instant on one thread. 64 bytes, one cache line. */

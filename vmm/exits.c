@@ -51,6 +51,14 @@ void exit_access(const struct kvm_run *run, struct ew_exit_payload *x)
 	}
 }
 
+static void device_access(struct vcpu *v, enum ew_space space, uint64_t addr, unsigned size,
+	bool is_write, uint64_t *value)
+{
+	turn_take(v->turn, v->probe);
+	bus_access(v->bus, v->probe, space, addr, size, is_write, value);
+	turn_give(v->turn);
+}
+
 /* String instructions come as one exit: the port stays, the data advance. One dispatch each. */
 static void handle_io(struct vcpu *v)
 {
@@ -62,7 +70,7 @@ static void handle_io(struct vcpu *v)
 	for (uint32_t i = 0; i < run->io.count; i++, data += size) {
 		uint64_t value = is_write ? little_endian(data, size) : 0;
 
-		bus_access(v->bus, v->probe, EW_SPACE_PIO, run->io.port, size, is_write, &value);
+		device_access(v, EW_SPACE_PIO, run->io.port, size, is_write, &value);
 		if (!is_write)
 			memcpy(data, &value, size);
 	}
@@ -75,7 +83,7 @@ static void handle_mmio(struct vcpu *v)
 	unsigned size = run->mmio.len;
 	uint64_t value = is_write ? little_endian(run->mmio.data, size) : 0;
 
-	bus_access(v->bus, v->probe, EW_SPACE_MMIO, run->mmio.phys_addr, size, is_write, &value);
+	device_access(v, EW_SPACE_MMIO, run->mmio.phys_addr, size, is_write, &value);
 	if (!is_write)
 		memcpy(run->mmio.data, &value, size < sizeof(value) ? size : sizeof(value));
 }

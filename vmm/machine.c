@@ -45,17 +45,18 @@ static int create_devices(struct machine *m, const struct machine_config *c, str
 	const struct virtio_env env = {
 		.mem = &m->mem,
 		.irq = &m->blk_irq.line,
-		.probe = &m->probe,
+		.probe = &m->turn.probe,
 		.next_request = &m->next_request,
 		.stop = &m->vcpu.stop,
 	};
 	int rc;
 
-	kvm_irq_init(&m->uart_irq, m->kvm.vm_fd, EW_COM1_IRQ, MACHINE_DEV_COM1, &m->probe);
-	kvm_irq_init(&m->blk_irq, m->kvm.vm_fd, EW_VIRTIO_BLK_IRQ, MACHINE_DEV_BLK0, &m->probe);
+	kvm_irq_init(&m->uart_irq, m->kvm.vm_fd, EW_COM1_IRQ, MACHINE_DEV_COM1, &m->turn.probe);
+	kvm_irq_init(
+		&m->blk_irq, m->kvm.vm_fd, EW_VIRTIO_BLK_IRQ, MACHINE_DEV_BLK0, &m->turn.probe);
 	m->ports = (struct marker_ports){
 		.mem = &m->mem,
-		.probe = &m->probe,
+		.probe = &m->turn.probe,
 		.cr3 = current_cr3,
 		.guest_exit = guest_exit,
 		.ctx = m,
@@ -76,7 +77,7 @@ static int create_devices(struct machine *m, const struct machine_config *c, str
 		c->output, MACHINE_DEV_COM1, e);
 	if (rc)
 		return rc;
-	rc = pci_host_create(&m->pci, &m->bus, &m->probe, e);
+	rc = pci_host_create(&m->pci, &m->bus, &m->turn.probe, e);
 	if (rc)
 		return rc;
 	return virtio_blk_pci_create(&m->blk, MACHINE_DEV_BLK0, "virtio-blk0", &env, &m->disk,
@@ -152,6 +153,7 @@ int machine_create(struct machine *m, const struct machine_config *c, struct err
 
 	*m = (struct machine){
 		.vcpu.fd = -1, .disk.fd = -1, .kvm = {.fd = -1, .vm_fd = -1}, .next_request = 1};
+	turn_init(&m->turn);
 	/* What is wrong with the guest's files is said first, whatever machine this is. */
 	rc = mem_alloc(&m->mem, c->ram, e);
 	if (rc == 0)
@@ -163,6 +165,7 @@ int machine_create(struct machine *m, const struct machine_config *c, struct err
 	if (rc == 0) {
 		m->vcpu.mem = &m->mem;
 		m->vcpu.bus = &m->bus;
+		m->vcpu.turn = &m->turn;
 		rc = create_devices(m, c, e);
 	}
 	if (rc == 0)
@@ -187,12 +190,12 @@ void machine_destroy(struct machine *m)
 		mem_free(&m->mem);
 	if (m->disk.fd >= 0)
 		disk_close(&m->disk);
+	turn_destroy(&m->turn);
 	*m = (struct machine){.vcpu.fd = -1, .disk.fd = -1, .kvm = {.fd = -1, .vm_fd = -1}};
 }
 
 void machine_record(struct machine *m, struct probe *p, const struct recorder *r)
 {
-	m->probe = p;
 	m->vcpu.probe = p;
 	m->vcpu.recorder = r;
 	m->bus.on_snapshot = vcpu_snapshot;

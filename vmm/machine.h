@@ -58,8 +58,7 @@ struct machine {
 	struct marker_ports ports;
 	struct acpi_ports acpi;
 	enum machine_end guest_end;
-	struct probe
-		*probe; /* of the vCPU's thread, which runs the devices too; NULL: unrecorded */
+	struct turn turn; /* around the devices; its probe is what they record by */
 	uint64_t next_request;
 };
 

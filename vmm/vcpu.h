@@ -9,6 +9,7 @@
 #include "kvm.h"
 #include "mem.h"
 #include "tracer/probe.h"
+#include "turn.h"
 
 #ifndef KVM_EXIT_MEMORY_FAULT
 #define KVM_EXIT_MEMORY_FAULT 39 /* <linux/kvm.h> since Linux 6.8 */
@@ -31,6 +32,7 @@ struct vcpu {
 	unsigned sync_regs;  /* KVM_SYNC_X86_* that KVM can deliver with each return */
 	struct guest_mem *mem;
 	struct bus *bus;
+	struct turn *turn;               /* taken around each access to a device */
 	struct probe *probe;             /* NULL: unrecorded */
 	const struct recorder *recorder; /* asked at each exit whether it can go on; or NULL */
 
