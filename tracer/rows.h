@@ -9,7 +9,7 @@
 #include "probe.h"
 #include "store.h"
 
-#define ROWS_TRACKS_MAX 256
+#define ROWS_TRACKS_MAX 320 /* the most vCPUs (ACPI_MAX_CPUS), and threads for I/O */
 #define ROWS_DISPATCH_DEPTH 8
 
 /* An exit from its run_exit until its run_enter: what vm_exit will say. */

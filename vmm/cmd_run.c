@@ -112,10 +112,21 @@ static int check_default_disk(const struct run_options *o, struct err *e)
 		o->disk);
 }
 
+/* What four vCPUs would have by default is shared by more of them: a ring is touched as a whole. */
+static size_t ring_slots(const struct run_options *o)
+{
+	size_t slots = RECORDER_RING_SLOTS;
+
+	if (o->ring_slots)
+		return o->ring_slots;
+	for (unsigned cpus = o->cpus; cpus > 4; cpus = (cpus + 1) / 2)
+		slots /= 2;
+	return slots;
+}
+
 static int open_recording(struct run *r, struct err *e)
 {
-	const struct recorder_opts opts = {.ring_slots = r->o->ring_slots};
-	struct probe *p;
+	const struct recorder_opts opts = {.ring_slots = ring_slots(r->o)};
 	int rc;
 
 	if (!r->o->record)
@@ -126,14 +137,21 @@ static int open_recording(struct run *r, struct err *e)
 	rc = describe_before(r->recorder, &r->machine, &r->describe, e);
 	if (rc)
 		return rc;
-	p = recorder_track(r->recorder, "vcpu", 0, "vCPU 0");
-	if (!p) { /* a describing call failed: recorder_start says which */
-		rc = recorder_start(r->recorder, e);
-		return rc ? rc
-			  : err_set(e, -ENOMEM,
-				    "out of memory for the recorder's ring: try --ring-slots");
+	for (unsigned i = 0; i < r->machine.cpus.count; i++) {
+		struct probe *p;
+		char name[32];
+
+		snprintf(name, sizeof(name), "vCPU %u", i);
+		p = recorder_track(r->recorder, "vcpu", (int)i, name);
+		if (!p) { /* a describing call failed: recorder_start says which */
+			rc = recorder_start(r->recorder, e);
+			return rc ? rc
+				  : err_set(e, -ENOMEM,
+					    "out of memory for the recorder's rings: try "
+					    "--ring-slots");
+		}
+		machine_record(&r->machine, i, p, r->recorder);
 	}
-	machine_record(&r->machine, p, r->recorder);
 	return recorder_start(r->recorder, e);
 }
 
@@ -153,11 +171,14 @@ static int close_recording(struct run *r, struct err *e)
 
 static void summary(const struct run *r)
 {
-	const struct vcpu *v = &r->machine.vcpu;
-	uint64_t ns = v->end - v->start, requests = r->machine.next_request - 1;
+	const struct cpus *c = &r->machine.cpus;
+	uint64_t ns = c->end - c->start, requests = r->machine.next_request - 1;
 
 	printf("%" PRIu64 " exits in %" PRIu64 ".%06" PRIu64 " s, %" PRIu64 " disk request%s\n",
-		v->exits, ns / 1000000000, ns / 1000 % 1000000, requests, requests == 1 ? "" : "s");
+		c->exits, ns / 1000000000, ns / 1000 % 1000000, requests, requests == 1 ? "" : "s");
+	for (unsigned i = 0; c->count > 1 && i < c->count; i++)
+		if (i == 0 || c->vcpu[i].exits > 1) /* one: it never ran */
+			printf("vCPU %-6u %" PRIu64 " exits\n", i, c->vcpu[i].exits);
 	printf("disk image  %s\n", r->o->disk);
 	if (!r->recorder)
 		return;
@@ -169,7 +190,7 @@ static void summary(const struct run *r)
 /* The guest's own verdict, or why there is none. */
 static int verdict(struct run *r, struct err *e)
 {
-	int status = r->machine.vcpu.status;
+	int status = r->machine.cpus.stop.status;
 
 	/* Linux that is told to (panic=-1 in RUN_LINUX_WORDS) resets the machine when it panics. */
 	if (r->o->linux_demo && r->machine.guest_end == MACHINE_END_RESET)
@@ -199,16 +220,15 @@ static int run_guest(struct run *r, struct err *e)
 	int rc = kick_init(e);
 
 	if (rc == 0)
-		rc = watch_start(&watch, &r->machine.vcpu, r->o->timeout, e);
+		rc = watch_start(&watch, &r->machine.cpus.stop, r->o->timeout, e);
 	if (rc)
 		return rc;
 	rc = open_recording(r, e);
 	if (rc == 0) {
 		r->why = machine_run(&r->machine);
-		watch_disarm(&watch);
 		guest_output_flush(&r->output);
 		if (diag_wanted(r->why))
-			diag_print(stderr, &r->machine.vcpu);
+			diag_print(stderr, &r->machine.cpus);
 		rc = close_recording(r, e);
 		if (rc == 0) {
 			summary(r);
@@ -238,6 +258,7 @@ static int run_all(struct run *r, struct err *e)
 		.kernel_len = (size_t)(sample_elf_end - sample_elf),
 		.cmdline = r->cmdline,
 		.ram = (uint64_t)o->mem_mib << 20,
+		.cpus = o->cpus,
 		.disk_path = o->disk,
 		.disk_read_only = o->disk_read_only,
 		.disk_create = is_linux ? LINUX_DISK_BYTES : DISK_BYTES,

@@ -125,7 +125,7 @@ static void meta_machine(struct steps *s, const struct machine *m, const struct 
 		META(s, "guest_kernel_entry", "%s", d->kernel_entry);
 		META(s, "guest_kernel_entry_why", "%s", d->kernel_entry_why);
 	}
-	META(s, "vcpus", "1");
+	META(s, "vcpus", "%u", m->cpus.count);
 	META(s, "disk_path", "%s", c->disk_path);
 	META(s, "disk_bytes", "%" PRIu64, m->disk.sectors * 512);
 	META(s, "disk_mode", "%s", c->disk_read_only ? "read-only" : "read-write");
@@ -135,7 +135,8 @@ static void meta_machine(struct steps *s, const struct machine *m, const struct 
 	META(s, "guest_debug", "not used (no single-step, no breakpoints)");
 	META(s, "tracefs", "not used");
 	META(s, "registers", "%s",
-		m->vcpu.sync_regs & KVM_SYNC_X86_REGS ? "KVM_CAP_SYNC_REGS" : "KVM_GET_REGS");
+		m->cpus.vcpu[0].sync_regs & KVM_SYNC_X86_REGS ? "KVM_CAP_SYNC_REGS"
+							      : "KVM_GET_REGS");
 	META(s, "timeout_s", "%u", d->timeout);
 	if (d->ring_slots)
 		META(s, "ring_slots", "%zu", d->ring_slots);
@@ -155,10 +156,11 @@ static void counters(struct steps *s, struct machine *m)
 	if (!m->kvm.cap[KVM_HAS_BINARY_STATS_FD])
 		return;
 	s->vcpu = -1;
-	if (kvm_stats_read(m->kvm.vm_fd, counter, s, &e) >= 0) {
-		s->vcpu = 0;
-		kvm_stats_read(m->vcpu.fd, counter, s, &e);
-	}
+	if (kvm_stats_read(m->kvm.vm_fd, counter, s, &e) >= 0)
+		for (unsigned i = 0; i < m->cpus.count && !e.msg[0]; i++) {
+			s->vcpu = (int)i;
+			kvm_stats_read(m->cpus.vcpu[i].fd, counter, s, &e);
+		}
 	/* Without them the recording is whole, only less can be checked. */
 	if (e.msg[0])
 		META(s, "kvm_stats", "%s", e.msg);
@@ -225,10 +227,10 @@ int describe_after(struct recorder *r, struct machine *m, enum ew_stop why, stru
 	meta_time(&s, "stopped_at");
 	META(&s, "stop_reason", "%s", stop_text(why));
 	if (why == EW_STOP_GUEST_EXIT)
-		META(&s, "guest_exit_status", "%d", m->vcpu.status);
+		META(&s, "guest_exit_status", "%d", m->cpus.stop.status);
 	if (why == EW_STOP_GUEST_EXIT && m->guest_end)
 		META(&s, "guest_end", "%s", end[m->guest_end]);
-	META(&s, "exits", "%" PRIu64, m->vcpu.exits);
+	META(&s, "exits", "%" PRIu64, m->cpus.exits);
 	counters(&s, m);
 	return finish(&s, "the end of the run", e);
 }

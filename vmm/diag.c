@@ -85,7 +85,7 @@ static void print_reason(FILE *out, const struct vcpu *v)
 	const struct kvm_run *run = v->run;
 	uint32_t last;
 
-	switch (v->stop) {
+	switch (stop_why(v->stop)) {
 	case EW_STOP_INTERNAL_ERROR:
 		print_internal_error(out, run);
 		break;
@@ -103,7 +103,7 @@ static void print_reason(FILE *out, const struct vcpu *v)
 	case EW_STOP_RUN_FAILED:
 		/* Not run->exit_reason, which KVM need not have set. */
 		last = v->history[v->exits % VCPU_HISTORY].reason;
-		fprintf(out, "  %s; exit reason %u (%s)\n", strerror(v->status), last,
+		fprintf(out, "  %s; exit reason %u (%s)\n", strerror(v->stop->status), last,
 			exit_name(last));
 		break;
 	case EW_STOP_UNHANDLED:
@@ -209,16 +209,44 @@ static void print_history(FILE *out, const struct vcpu *v)
 	}
 }
 
-void diag_print(FILE *out, struct vcpu *v)
+/* A processor that the guest has not started has nothing to show. */
+static bool waits_for_start(const struct vcpu *v)
+{
+	struct kvm_mp_state mp;
+
+	return ioctl(v->fd, KVM_GET_MP_STATE, &mp) == 0 &&
+	       (mp.mp_state == KVM_MP_STATE_UNINITIALIZED ||
+		       mp.mp_state == KVM_MP_STATE_INIT_RECEIVED);
+}
+
+static void print_vcpu(FILE *out, struct vcpu *v)
 {
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
 
-	fprintf(out, "%s\n", stop_text((enum ew_stop)v->stop));
-	print_reason(out, v);
+	if (waits_for_start(v)) {
+		fprintf(out, "  not started by the guest: it waits for INIT and SIPI\n");
+		return;
+	}
 	if (ioctl(v->fd, KVM_GET_REGS, &regs) == 0 && ioctl(v->fd, KVM_GET_SREGS, &sregs) == 0) {
 		print_registers(out, &regs, &sregs);
 		print_code(out, v, regs.rip, sregs.cr3);
 	}
 	print_history(out, v);
+}
+
+void diag_print(FILE *out, struct cpus *c)
+{
+	int who = c->stop.vcpu;
+
+	fprintf(out, "%s\n", stop_text(stop_why(&c->stop)));
+	for (unsigned i = 0; i < c->count; i++) {
+		if (who != STOP_NO_VCPU && who != (int)i)
+			continue;
+		if (c->count > 1)
+			fprintf(out, "vCPU %u\n", i);
+		if (who == (int)i)
+			print_reason(out, &c->vcpu[i]);
+		print_vcpu(out, &c->vcpu[i]);
+	}
 }

@@ -5,16 +5,16 @@
 
 #include <stdbool.h>
 #include <stdio.h>
-#include "vcpu.h"
+#include "cpus.h"
 
 /* Did the run end in a way that needs explaining? */
 bool diag_wanted(enum ew_stop why);
 
 /*
  * Reason, suberror and data, registers, the code at RIP (translated through the guest's page tables,
- * disassembled) and the last exits. After vcpu_run, on its thread.
+ * disassembled) and the last exits: of the vCPU that ended the run, or of all if none did. After cpus_run.
  */
-void diag_print(FILE *out, struct vcpu *v);
+void diag_print(FILE *out, struct cpus *c);
 
 /* "the guest shut down (triple fault)" … */
 const char *stop_text(enum ew_stop why);

@@ -54,7 +54,7 @@ void exit_access(const struct kvm_run *run, struct ew_exit_payload *x)
 static void device_access(struct vcpu *v, enum ew_space space, uint64_t addr, unsigned size,
 	bool is_write, uint64_t *value)
 {
-	turn_take(v->turn, v->probe);
+	turn_take_vcpu(v->turn, v->probe, v);
 	bus_access(v->bus, v->probe, space, addr, size, is_write, value);
 	turn_give(v->turn);
 }

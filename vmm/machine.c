@@ -15,13 +15,23 @@ static uint64_t current_cr3(void *ctx)
 {
 	struct machine *m = ctx;
 
-	return vcpu_cr3(&m->vcpu);
+	return m->turn.vcpu ? vcpu_cr3(m->turn.vcpu) : VCPU_NO_TABLES;
+}
+
+static void snapshot(void *ctx, enum ew_snapshot_why why)
+{
+	struct machine *m = ctx;
+
+	if (m->turn.vcpu)
+		vcpu_snapshot(m->turn.vcpu, why);
 }
 
 static void guest_ended(struct machine *m, enum machine_end how, int status)
 {
-	m->guest_end = how;
-	vcpu_stop(&m->vcpu, EW_STOP_GUEST_EXIT, status);
+	if (!m->guest_end)
+		m->guest_end = how;
+	stop_ask(&m->cpus.stop, EW_STOP_GUEST_EXIT, status,
+		m->turn.vcpu ? (int)m->turn.vcpu->id : STOP_NO_VCPU);
 }
 
 static void guest_exit(void *ctx, int status)
@@ -47,7 +57,7 @@ static int create_devices(struct machine *m, const struct machine_config *c, str
 		.irq = &m->blk_irq.line,
 		.probe = &m->turn.probe,
 		.next_request = &m->next_request,
-		.stop = &m->vcpu.stop,
+		.stop = &m->cpus.stop.why,
 	};
 	int rc;
 
@@ -94,7 +104,7 @@ static int load_linux(
 		.initrd = c->initrd,
 		.initrd_len = c->initrd_len,
 	};
-	struct acpi_config acpi = {.cpus = 1};
+	struct acpi_config acpi = {.cpus = c->cpus};
 	struct linux_start start;
 	uint64_t rsdp;
 	int rc;
@@ -134,15 +144,17 @@ static int create_vm(struct machine *m, const struct machine_config *c, struct e
 	if (rc == 0)
 		rc = kvm_check_needed(&m->kvm, e);
 	if (rc == 0)
+		rc = cpus_check(&m->kvm, c->cpus, e);
+	if (rc == 0)
 		rc = disk_open(&m->disk, c->disk_path, c->disk_read_only, c->disk_create, e);
 	if (rc == 0)
 		rc = kvm_create_vm(&m->kvm, e);
 	if (rc == 0)
-		rc = kvm_create_irqchip(&m->kvm, e); /* before the vCPU, which gets a LAPIC by it */
+		rc = kvm_create_irqchip(&m->kvm, e); /* before the vCPUs, which get LAPICs by it */
 	if (rc == 0)
 		rc = kvm_add_ram(&m->kvm, &m->mem, e);
 	if (rc == 0)
-		rc = vcpu_create(&m->vcpu, &m->kvm, 0, e);
+		rc = cpus_create(&m->cpus, &m->kvm, c->cpus, e);
 	return rc;
 }
 
@@ -151,9 +163,9 @@ int machine_create(struct machine *m, const struct machine_config *c, struct err
 	uint64_t entry = 0;
 	int rc;
 
-	*m = (struct machine){
-		.vcpu.fd = -1, .disk.fd = -1, .kvm = {.fd = -1, .vm_fd = -1}, .next_request = 1};
+	*m = (struct machine){.disk.fd = -1, .kvm = {.fd = -1, .vm_fd = -1}, .next_request = 1};
 	turn_init(&m->turn);
+	cpus_init(&m->cpus);
 	/* What is wrong with the guest's files is said first, whatever machine this is. */
 	rc = mem_alloc(&m->mem, c->ram, e);
 	if (rc == 0)
@@ -163,13 +175,17 @@ int machine_create(struct machine *m, const struct machine_config *c, struct err
 	if (rc == 0)
 		rc = create_vm(m, c, e);
 	if (rc == 0) {
-		m->vcpu.mem = &m->mem;
-		m->vcpu.bus = &m->bus;
-		m->vcpu.turn = &m->turn;
+		for (unsigned i = 0; i < m->cpus.count; i++) {
+			m->cpus.vcpu[i].mem = &m->mem;
+			m->cpus.vcpu[i].bus = &m->bus;
+			m->cpus.vcpu[i].turn = &m->turn;
+		}
+		m->bus.on_snapshot = snapshot;
+		m->bus.snapshot_ctx = m;
 		rc = create_devices(m, c, e);
 	}
 	if (rc == 0)
-		rc = vcpu_reset(&m->vcpu, 0, entry, e);
+		rc = cpus_reset(&m->cpus, entry, e);
 	if (rc)
 		machine_destroy(m);
 	return rc;
@@ -184,25 +200,23 @@ void machine_destroy(struct machine *m)
 		pci_host_destroy(m->pci);
 	if (m->uart)
 		uart_destroy(m->uart);
-	vcpu_destroy(&m->vcpu);
+	cpus_destroy(&m->cpus);
 	kvm_close(&m->kvm);
 	if (m->mem.host)
 		mem_free(&m->mem);
 	if (m->disk.fd >= 0)
 		disk_close(&m->disk);
 	turn_destroy(&m->turn);
-	*m = (struct machine){.vcpu.fd = -1, .disk.fd = -1, .kvm = {.fd = -1, .vm_fd = -1}};
+	*m = (struct machine){.disk.fd = -1, .kvm = {.fd = -1, .vm_fd = -1}};
 }
 
-void machine_record(struct machine *m, struct probe *p, const struct recorder *r)
+void machine_record(struct machine *m, unsigned vcpu, struct probe *p, const struct recorder *r)
 {
-	m->vcpu.probe = p;
-	m->vcpu.recorder = r;
-	m->bus.on_snapshot = vcpu_snapshot;
-	m->bus.snapshot_ctx = &m->vcpu;
+	m->cpus.vcpu[vcpu].probe = p;
+	m->cpus.vcpu[vcpu].recorder = r;
 }
 
 enum ew_stop machine_run(struct machine *m)
 {
-	return vcpu_run(&m->vcpu);
+	return cpus_run(&m->cpus);
 }

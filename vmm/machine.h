@@ -4,6 +4,7 @@
 #define EXITWALK_VMM_MACHINE_H
 
 #include "acpi_ports.h"
+#include "cpus.h"
 #include "disk.h"
 #include "guest_output.h"
 #include "kvm.h"
@@ -11,7 +12,6 @@
 #include "marker.h"
 #include "pci.h"
 #include "uart.h"
-#include "vcpu.h"
 #include "virtio_blk_pci.h"
 
 /* Devices as events number them: DEVICE(ID, number, name, model). */
@@ -36,6 +36,7 @@ struct machine_config {
 	size_t initrd_len;
 	const char *cmdline; /* of the guest */
 	uint64_t ram;        /* bytes, a multiple of 4096 */
+	unsigned cpus;       /* 1..ACPI_MAX_CPUS */
 	const char *disk_path;
 	bool disk_read_only;
 	uint64_t disk_create;        /* size of a disk that does not exist yet */
@@ -50,7 +51,7 @@ struct machine {
 	struct guest_mem mem;
 	struct bus bus;
 	struct disk disk;
-	struct vcpu vcpu;
+	struct cpus cpus;
 	struct kvm_irq uart_irq, blk_irq;
 	struct uart *uart;
 	struct pci_host *pci;
@@ -69,10 +70,11 @@ struct machine {
 int machine_create(struct machine *m, const struct machine_config *c, struct err *e);
 void machine_destroy(struct machine *m);
 
-/* From now on the run is recorded. Before machine_run. */
-void machine_record(struct machine *m, struct probe *p, const struct recorder *r);
+/* The run of this vCPU is recorded by p. Before machine_run, once for each vCPU. */
+void machine_record(struct machine *m, unsigned vcpu, struct probe *p, const struct recorder *r);
 
-/* Runs the guest on the calling thread until something ends it; m->vcpu.status has the details. */
+/* Runs the guest, vCPU 0 on the calling thread, until something ends it: m->cpus.stop has the details,
+ * and is where other threads ask for the end. */
 enum ew_stop machine_run(struct machine *m);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "acpi.h"
 #include "kvm.h"
 #include "layout.h"
 #include "run_options.h"
@@ -19,6 +20,7 @@ enum {
 	KEY_RING_SLOTS,
 	KEY_KVM,
 	KEY_LINUX,
+	KEY_CPUS,
 };
 
 static const struct argp_option options[] = {
@@ -38,6 +40,8 @@ static const struct argp_option options[] = {
 		"read-only",
 		2},
 	{"memory", 'm', "MIB", 0, "Give the guest MIB MiB of memory (64; Linux: 256)", 2},
+	{"cpus", KEY_CPUS, "N", 0,
+		"Give the guest N processors (1); the built-in guest uses only the first", 2},
 	{"append", KEY_APPEND, "WORDS", 0, "Put WORDS on the guest's command line", 2},
 	{"repeat", KEY_REPEAT, "N", 0,
 		"Let the built-in guest repeat its list of writes N times (1)", 2},
@@ -150,6 +154,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->mem_mib = (unsigned)number(
 			state, "-m", arg, LAYOUT_RAM_MIN_MIB, LAYOUT_RAM_MAX_MIB);
 		break;
+	case KEY_CPUS:
+		o->cpus = (unsigned)number(state, "--cpus", arg, 1, ACPI_MAX_CPUS);
+		break;
 	case KEY_APPEND:
 		append(state, o, arg);
 		break;
@@ -218,6 +225,7 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct err *
 	*o = (struct run_options){
 		.file = DEFAULT_FILE,
 		.record = true,
+		.cpus = 1,
 		.kvm_device = KVM_DEVICE,
 		.append = strdup(""),
 	};

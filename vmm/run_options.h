@@ -14,7 +14,7 @@ struct run_options {
 	bool disk_given, disk_read_only; /* given: by -d, not derived from `file` */
 	const char *kernel, *initrd;     /* -k, -i; NULL: not given */
 	bool linux_demo;                 /* --linux */
-	unsigned mem_mib;
+	unsigned mem_mib, cpus;
 	char *append;     /* owned, never NULL */
 	unsigned timeout; /* s, 0: none */
 	bool timeout_given;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* One mutex, and the probe of who holds it. */
+/* One mutex, and the probe and the vCPU of who holds it. */
 #include "vmm/turn.h"
 
 void turn_init(struct turn *t)
@@ -24,6 +24,13 @@ void turn_take(struct turn *t, struct probe *p)
 		PROBE(p, EW_LOCK_WAIT, since);
 	}
 	t->probe = p;
+	t->vcpu = NULL;
+}
+
+void turn_take_vcpu(struct turn *t, struct probe *p, struct vcpu *v)
+{
+	turn_take(t, p);
+	t->vcpu = v;
 }
 
 void turn_give(struct turn *t)
@@ -34,9 +41,11 @@ void turn_give(struct turn *t)
 void turn_wait(struct turn *t)
 {
 	struct probe *p = t->probe;
+	struct vcpu *v = t->vcpu;
 
 	pthread_cond_wait(&t->changed, &t->lock);
 	t->probe = p;
+	t->vcpu = v;
 }
 
 void turn_changed(struct turn *t)

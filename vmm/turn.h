@@ -9,10 +9,13 @@
 #include <pthread.h>
 #include "tracer/probe.h"
 
+struct vcpu;
+
 struct turn {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct probe *probe; /* of the thread that has the turn; NULL: unrecorded */
+	struct vcpu *vcpu;   /* that has it, for its registers and page tables; NULL: no vCPU */
 };
 
 void turn_init(struct turn *t);
@@ -21,6 +24,8 @@ void turn_destroy(struct turn *t);
 /* Waits for the turn; `p` is the calling thread's probe (NULL: unrecorded), which also records the
  * wait, if there was one. Not recursive. */
 void turn_take(struct turn *t, struct probe *p);
+/* The same for a vCPU that handles an exit, with its probe. */
+void turn_take_vcpu(struct turn *t, struct probe *p, struct vcpu *v);
 void turn_give(struct turn *t);
 
 /* For who has the turn and waits for what another thread does in its own: gives it away until that

@@ -35,7 +35,8 @@ int vcpu_create(struct vcpu *v, const struct kvm *k, unsigned id, struct err *e)
 {
 	int rc;
 
-	*v = (struct vcpu){.fd = -1, .kvm = k, .cr3_exit = UINT64_MAX, .regs_exit = UINT64_MAX};
+	*v = (struct vcpu){
+		.fd = -1, .id = id, .kvm = k, .cr3_exit = UINT64_MAX, .regs_exit = UINT64_MAX};
 	v->fd = ioctl(k->vm_fd, KVM_CREATE_VCPU, id);
 	if (v->fd < 0)
 		return failed("KVM_CREATE_VCPU", e);
@@ -88,7 +89,7 @@ static void patch_cpuid(struct kvm_cpuid2 *c, unsigned apic_id)
 	}
 }
 
-static int set_cpuid(struct vcpu *v, unsigned apic_id, struct err *e)
+static int set_cpuid(struct vcpu *v, struct err *e)
 {
 	struct kvm_cpuid2 *c = NULL;
 	int rc = -1;
@@ -107,7 +108,7 @@ static int set_cpuid(struct vcpu *v, unsigned apic_id, struct err *e)
 	if (rc)
 		rc = failed("KVM_GET_SUPPORTED_CPUID", e);
 	if (rc == 0) {
-		patch_cpuid(c, apic_id);
+		patch_cpuid(c, v->id);
 		if (ioctl(v->fd, KVM_SET_CPUID2, c))
 			rc = failed("KVM_SET_CPUID2", e);
 	}
@@ -189,7 +190,7 @@ void vcpu_long_mode(struct kvm_sregs *s, uint64_t pml4, uint64_t gdt)
 	s->efer = EFER_LME | EFER_LMA; /* LMA is not derived: KVM checks that they agree */
 }
 
-int vcpu_reset(struct vcpu *v, unsigned id, uint64_t entry, struct err *e)
+static int set_registers(struct vcpu *v, uint64_t entry, struct err *e)
 {
 	struct kvm_regs regs = {
 		.rip = entry,
@@ -198,21 +199,7 @@ int vcpu_reset(struct vcpu *v, unsigned id, uint64_t entry, struct err *e)
 		.rflags = 2, /* bit 1 is always set; interrupts off */
 	};
 	struct kvm_sregs sregs;
-	int rc;
 
-	rc = set_cpuid(v, id, e);
-	if (rc == 0)
-		/*
-		 * Without FAST_STRING KVM clears ERMS but leaves FSRM in CPUID, and Linux picks a
-		 * memmove that needs both.
-		 */
-		rc = vcpu_set_msr(v, MSR_IA32_MISC_ENABLE, MISC_ENABLE_FAST_STRING, e);
-	if (rc == 0)
-		rc = set_fpu(v, e);
-	if (rc == 0)
-		rc = set_lint(v, e);
-	if (rc)
-		return rc;
 	if (ioctl(v->fd, KVM_GET_SREGS, &sregs))
 		return failed("KVM_GET_SREGS", e);
 	vcpu_long_mode(&sregs, LAYOUT_PML4, LAYOUT_GDT);
@@ -221,4 +208,25 @@ int vcpu_reset(struct vcpu *v, unsigned id, uint64_t entry, struct err *e)
 	if (ioctl(v->fd, KVM_SET_REGS, &regs))
 		return failed("KVM_SET_REGS", e);
 	return 0;
+}
+
+int vcpu_reset(struct vcpu *v, unsigned cpus, uint64_t entry, struct err *e)
+{
+	int rc = set_cpuid(v, e);
+
+	(void)cpus;
+	if (rc == 0)
+		/*
+		 * Without FAST_STRING KVM clears ERMS but leaves FSRM in CPUID, and Linux picks a
+		 * memmove that needs both.
+		 */
+		rc = vcpu_set_msr(v, MSR_IA32_MISC_ENABLE, MISC_ENABLE_FAST_STRING, e);
+	if (rc || v->id != 0)
+		return rc;
+	rc = set_fpu(v, e);
+	if (rc == 0)
+		rc = set_lint(v, e);
+	if (rc == 0)
+		rc = set_registers(v, entry, e);
+	return rc;
 }

@@ -4,10 +4,12 @@
 #define EXITWALK_VMM_VCPU_H
 
 #include <linux/kvm.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include "bus.h"
 #include "kvm.h"
 #include "mem.h"
+#include "stop.h"
 #include "tracer/probe.h"
 #include "turn.h"
 
@@ -27,8 +29,10 @@ struct exit_note {
 
 struct vcpu {
 	int fd;
+	unsigned id; /* also its APIC id; 0 starts the machine */
 	const struct kvm *kvm;
 	struct kvm_run *run; /* shared with KVM */
+	pthread_t thread;    /* that runs it; not of vCPU 0 */
 	unsigned sync_regs;  /* KVM_SYNC_X86_* that KVM can deliver with each return */
 	struct guest_mem *mem;
 	struct bus *bus;
@@ -36,24 +40,34 @@ struct vcpu {
 	struct probe *probe;             /* NULL: unrecorded */
 	const struct recorder *recorder; /* asked at each exit whether it can go on; or NULL */
 
-	uint64_t exits;      /* returns of KVM_RUN so far = the number of the last exit */
-	uint64_t start, end; /* CLOCK_MONOTONIC of the first KVM_RUN and after the last, ns */
-	int stop;            /* enum ew_stop; 0 = go on. Set by any thread, atomically */
-	int status; /* guest's exit status (EW_STOP_GUEST_EXIT), errno (EW_STOP_RUN_FAILED) */
+	struct stop *stop; /* of the machine */
+	struct stop_thread stop_thread;
+	uint64_t
+		*numbers; /* the machine's last exit number; each vCPU takes the next, atomically */
 
-	uint64_t cr3;         /* as last read */
+	uint64_t exits;  /* returns of this vCPU's KVM_RUN so far */
+	uint64_t number; /* the last exit's, in the recording; 0: none yet */
+
+	uint64_t cr3;         /* as last read; VCPU_NO_TABLES */
 	uint64_t cr3_exit;    /* the exit at which it was read */
 	uint64_t sregs_until; /* up to this exit the system registers come with each return */
 	uint64_t regs_exit;   /* without sync_regs: the exit at which run->s.regs.regs was read */
-	struct exit_note history[VCPU_HISTORY]; /* exit n is at n % VCPU_HISTORY */
+	struct exit_note history[VCPU_HISTORY]; /* the n-th exit is at n % VCPU_HISTORY */
 };
+
+/* Instead of CR3 where the processor has no 4-level page tables (not in long mode): mem_translate finds
+ * nothing by it. */
+#define VCPU_NO_TABLES UINT64_MAX
 
 /* Creates vCPU `id` of k; on failure nothing is left to destroy. */
 int vcpu_create(struct vcpu *v, const struct kvm *k, unsigned id, struct err *e);
 void vcpu_destroy(struct vcpu *v);
 
-/* CPUID, MSRs, FPU, LAPIC and the registers of the 64-bit boot protocol. boot.h has been here. */
-int vcpu_reset(struct vcpu *v, unsigned id, uint64_t entry, struct err *e);
+/*
+ * CPUID and MSRs of one of `cpus` processors; for vCPU 0 also FPU, LAPIC and the registers of the 64-bit
+ * boot protocol (boot.h has been here). The others stay as KVM made them: after INIT, waiting for SIPI.
+ */
+int vcpu_reset(struct vcpu *v, unsigned cpus, uint64_t entry, struct err *e);
 
 /* Long mode, CPL 0, flat segments, page tables at pml4, GDT at gdt (an image of boot_gdt). */
 void vcpu_long_mode(struct kvm_sregs *s, uint64_t pml4, uint64_t gdt);
@@ -62,20 +76,21 @@ struct kvm_segment vcpu_segment(uint64_t descriptor, uint16_t selector);
 
 int vcpu_set_msr(struct vcpu *v, uint32_t index, uint64_t value, struct err *e);
 
-/* Runs the guest until v->stop is set; returns it. The calling thread must have called kick_init. */
-enum ew_stop vcpu_run(struct vcpu *v);
+/* Runs the guest until v->stop has a reason. KICK_SIGNAL must have its handler (kick_init). */
+void vcpu_run(struct vcpu *v);
 
-/* Asks the loop to end; the first reason wins. Any thread; another thread must then kick the vCPU's. */
+/* Ends the run because of what this vCPU met: status is the guest's exit status (EW_STOP_GUEST_EXIT),
+ * errno (EW_STOP_RUN_FAILED) or what the exit said. The first reason wins. */
 void vcpu_stop(struct vcpu *v, enum ew_stop why, int status);
 
-/* The guest's CR3 at the present exit, and its registers. For the vCPU's own thread. */
+/* The guest's CR3 at the present exit (or VCPU_NO_TABLES), and its registers. For the vCPU's own thread. */
 uint64_t vcpu_cr3(struct vcpu *v);
 /* Is v->cr3 the present one already, at no cost? */
 bool vcpu_cr3_known(struct vcpu *v);
 const struct kvm_regs *vcpu_regs(struct vcpu *v);
 
-/* bus.on_snapshot: registers and stack into the recording. ctx = the vCPU. */
-void vcpu_snapshot(void *ctx, enum ew_snapshot_why why);
+/* Registers, stack and code into the recording. For the vCPU's own thread. */
+void vcpu_snapshot(struct vcpu *v, enum ew_snapshot_why why);
 
 /* exits.c: acts on run->exit_reason. */
 void exit_handle(struct vcpu *v);

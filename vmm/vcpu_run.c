@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 
 #include "tracer/recorder.h"
 #include "vcpu.h"
@@ -10,18 +11,12 @@
 #define SNAPSHOT_STACK 4096
 #define CODE_BEFORE 64
 #define CODE_FROM 64
-#define MAX_EAGAIN 1000 /* in a row */
+#define CR0_PG (1u << 31)
+#define EFER_LMA (1u << 10)
 
 void vcpu_stop(struct vcpu *v, enum ew_stop why, int status)
 {
-	int go_on = 0;
-
-	/* Only the vCPU's own thread has a status to tell, so nobody else writes it. */
-	if (__atomic_compare_exchange_n(
-		    &v->stop, &go_on, (int)why, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED) &&
-		status)
-		v->status = status;
-	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_RELEASE);
+	stop_ask(v->stop, why, status, (int)v->id);
 }
 
 /*
@@ -32,10 +27,16 @@ void vcpu_stop(struct vcpu *v, enum ew_stop why, int status)
  */
 #define SREGS_FOR 64
 
+/* A processor that starts up is in real mode at first: what CR3 holds then is no table of ours. */
+static uint64_t tables(const struct kvm_sregs *s)
+{
+	return (s->efer & EFER_LMA) && (s->cr0 & CR0_PG) ? s->cr3 : VCPU_NO_TABLES;
+}
+
 bool vcpu_cr3_known(struct vcpu *v)
 {
 	if (v->cr3_exit != v->exits && (v->run->kvm_valid_regs & KVM_SYNC_X86_SREGS)) {
-		v->cr3 = v->run->s.regs.sregs.cr3;
+		v->cr3 = tables(&v->run->s.regs.sregs);
 		v->cr3_exit = v->exits;
 	}
 	return v->cr3_exit == v->exits;
@@ -47,7 +48,7 @@ uint64_t vcpu_cr3(struct vcpu *v)
 
 	v->sregs_until = v->exits + SREGS_FOR;
 	if (!vcpu_cr3_known(v) && ioctl(v->fd, KVM_GET_SREGS, &sregs) == 0) {
-		v->cr3 = sregs.cr3;
+		v->cr3 = tables(&sregs);
 		v->cr3_exit = v->exits;
 	}
 	return v->cr3;
@@ -83,9 +84,8 @@ static uint64_t code_window(
  * `cost` is what reading the registers and gathering stack and code took; the copy of the gathered
  * bytes into the ring comes after it, because the record must carry the number.
  */
-void vcpu_snapshot(void *ctx, enum ew_snapshot_why why)
+void vcpu_snapshot(struct vcpu *v, enum ew_snapshot_why why)
 {
-	struct vcpu *v = ctx;
 	struct {
 		struct ew_regs regs;
 		uint8_t bytes[SNAPSHOT_STACK + CODE_BEFORE + CODE_FROM];
@@ -107,7 +107,7 @@ void vcpu_snapshot(void *ctx, enum ew_snapshot_why why)
 static void note(struct vcpu *v, const struct ew_exit_payload *x, uint32_t reason)
 {
 	v->history[v->exits % VCPU_HISTORY] = (struct exit_note){
-		.number = v->exits,
+		.number = v->number,
 		.reason = reason,
 		.addr = x->addr,
 		.rip = x->rip,
@@ -144,13 +144,14 @@ static int enter(struct vcpu *v)
 		run->kvm_valid_regs = v->exits < v->sregs_until
 					      ? v->sync_regs
 					      : v->sync_regs & ~(unsigned)KVM_SYNC_X86_SREGS;
-		PROBE_AT(v->probe, probe_now(), EW_RUN_ENTER, v->exits);
+		PROBE_AT(v->probe, probe_now(), EW_RUN_ENTER, v->number);
 	}
 	if (ioctl(v->fd, KVM_RUN, 0) < 0)
 		error = errno;
 	if (v->probe)
 		ts = probe_now();
 	v->exits++;
+	v->number = __atomic_add_fetch(v->numbers, 1, __ATOMIC_RELAXED);
 	reason = exit_reason(run, error);
 	if (reason == KVM_EXIT_IO || reason == KVM_EXIT_MMIO)
 		exit_access(run, &x);
@@ -159,34 +160,42 @@ static int enter(struct vcpu *v)
 	if (v->probe) {
 		x.rip = vcpu_regs(v)->rip;
 		insn_bytes(v, reason, &x);
-		PROBE_DATA(v->probe, ts, EW_RUN_EXIT, &x, sizeof(x), v->exits, reason);
+		PROBE_DATA(v->probe, ts, EW_RUN_EXIT, &x, sizeof(x), v->number, reason);
 	}
 	note(v, &x, reason);
 	return error;
 }
 
-enum ew_stop vcpu_run(struct vcpu *v)
+/*
+ * EAGAIN is how KVM says that a processor which waits for INIT and SIPI was woken up
+ * (kvm_arch_vcpu_ioctl_run, arch/x86/kvm/x86.c): the next KVM_RUN goes on waiting, or runs. A guest can
+ * leave something pending that wakes it up each time, so from some number on it is given time.
+ */
+static void try_again(unsigned in_a_row)
+{
+	static const struct timespec wait = {.tv_nsec = 10000000};
+
+	if (in_a_row > 100)
+		nanosleep(&wait, NULL); /* the kick ends it */
+}
+
+void vcpu_run(struct vcpu *v)
 {
 	unsigned again = 0;
 
-	v->start = probe_now();
-	PROBE_AT(v->probe, v->start, EW_MACHINE_START, 0);
-	while (!__atomic_load_n(&v->stop, __ATOMIC_RELAXED)) {
+	stop_enter(v->stop, &v->stop_thread, &v->run->immediate_exit);
+	while (!stop_why(v->stop)) {
 		int error = enter(v);
 
-		if (error != EAGAIN)
-			again = 0;
+		again = error == EAGAIN ? again + 1 : 0;
 		if (error == 0)
 			exit_handle(v);
-		else if (error == EAGAIN && ++again > MAX_EAGAIN)
-			vcpu_stop(v, EW_STOP_RUN_FAILED, error);
-		else if (error != EINTR && error != EAGAIN)
+		else if (error == EAGAIN)
+			try_again(again);
+		else if (error != EINTR)
 			vcpu_stop(v, EW_STOP_RUN_FAILED, error);
 		if (v->recorder && recorder_status(v->recorder))
-			vcpu_stop(v, EW_STOP_RECORDER, 0);
+			stop_ask(v->stop, EW_STOP_RECORDER, 0, STOP_NO_VCPU);
 	}
-	v->end = probe_now();
-	PROBE_AT(
-		v->probe, v->end, EW_MACHINE_STOP, (uint64_t)v->stop, (uint64_t)(int64_t)v->status);
-	return (enum ew_stop)v->stop;
+	stop_leave(v->stop, &v->stop_thread);
 }

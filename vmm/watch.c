@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* A thread that waits for signals and a timer, and ends the vCPU's loop. */
+/* A thread that waits for signals and a timer, and ends the run. */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -9,7 +10,6 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "kick.h"
 #include "watch.h"
 
 static sigset_t taken(void)
@@ -34,16 +34,6 @@ void watch_block_signals(void)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-static void stop(struct watch *w, enum ew_stop why)
-{
-	pthread_mutex_lock(&w->lock);
-	if (w->armed) {
-		vcpu_stop(w->vcpu, why, 0);
-		pthread_kill(w->vcpu_thread, KICK_SIGNAL);
-	}
-	pthread_mutex_unlock(&w->lock);
-}
-
 static void *wait_for_it(void *arg)
 {
 	struct watch *w = arg;
@@ -56,9 +46,9 @@ static void *wait_for_it(void *arg)
 		if (p[0].revents)
 			return NULL;
 		if (p[1].revents && read(w->signals, &info, sizeof(info)) > 0)
-			stop(w, EW_STOP_SIGNAL);
+			stop_ask(w->stop, EW_STOP_SIGNAL, 0, STOP_NO_VCPU);
 		if (p[2].revents && read(w->timer, &expirations, sizeof(expirations)) > 0)
-			stop(w, EW_STOP_TIMEOUT);
+			stop_ask(w->stop, EW_STOP_TIMEOUT, 0, STOP_NO_VCPU);
 	}
 	return NULL;
 }
@@ -73,14 +63,13 @@ static void close_all(struct watch *w)
 		close(w->done);
 }
 
-int watch_start(struct watch *w, struct vcpu *v, unsigned seconds, struct err *e)
+int watch_start(struct watch *w, struct stop *s, unsigned seconds, struct err *e)
 {
 	struct itimerspec when = {.it_value.tv_sec = seconds};
 	sigset_t set = taken();
 	int rc;
 
-	*w = (struct watch){.vcpu = v, .vcpu_thread = pthread_self(), .armed = 1};
-	pthread_mutex_init(&w->lock, NULL);
+	*w = (struct watch){.stop = s};
 	w->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	w->done = eventfd(0, EFD_CLOEXEC);
@@ -98,13 +87,6 @@ int watch_start(struct watch *w, struct vcpu *v, unsigned seconds, struct err *e
 	return 0;
 }
 
-void watch_disarm(struct watch *w)
-{
-	pthread_mutex_lock(&w->lock);
-	w->armed = 0;
-	pthread_mutex_unlock(&w->lock);
-}
-
 void watch_end(struct watch *w)
 {
 	uint64_t one = 1;
@@ -112,5 +94,4 @@ void watch_end(struct watch *w)
 	if (write(w->done, &one, sizeof(one)) == sizeof(one))
 		pthread_join(w->thread, NULL);
 	close_all(w);
-	pthread_mutex_destroy(&w->lock);
 }

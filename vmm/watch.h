@@ -8,24 +8,21 @@
 #define EXITWALK_VMM_WATCH_H
 
 #include <pthread.h>
-#include "vcpu.h"
+#include "stop.h"
+#include "tracer/err.h"
 
 struct watch {
-	pthread_t thread, vcpu_thread;
-	struct vcpu *vcpu;
+	pthread_t thread;
+	struct stop *stop;
 	int signals, timer, done; /* signalfd, timerfd, eventfd */
-	pthread_mutex_t lock;     /* over `armed` */
-	int armed;                /* the vCPU may be stopped and its thread kicked */
 };
 
 /* Blocks the signals in the calling thread and those that it makes later. Call it first. */
 void watch_block_signals(void);
 
-/* The calling thread is the one that will run the vCPU. seconds 0: no time limit. */
-int watch_start(struct watch *w, struct vcpu *v, unsigned seconds, struct err *e);
-/* vcpu_run has returned: from here on signals and the timer are taken and ignored. */
-void watch_disarm(struct watch *w);
-/* Ends the thread. */
+/* Asks `s`, which is borrowed, for the end. seconds 0: no time limit. */
+int watch_start(struct watch *w, struct stop *s, unsigned seconds, struct err *e);
+/* Ends the thread; until then, also after the run, signals and the timer are taken. */
 void watch_end(struct watch *w);
 
 #endif

@@ -103,6 +103,7 @@ static struct fixture *make(const char *code, size_t len)
 		.kernel_len = sizeof(f->kernel),
 		.cmdline = "",
 		.ram = LAYOUT_RAM_MIN_MIB << 20,
+		.cpus = 1,
 		.disk_path = f->disk,
 		.output = &f->output,
 	};
@@ -111,7 +112,7 @@ static struct fixture *make(const char *code, size_t len)
 	if (rc)
 		fail_msg("%s", e.msg);
 	f->tape.probe.emit = record;
-	machine_record(&f->m, &f->tape.probe, NULL);
+	machine_record(&f->m, 0, &f->tape.probe, NULL);
 	assert_int_equal(kick_init(&e), 0);
 	return f;
 }
@@ -129,9 +130,8 @@ static enum ew_stop run(struct fixture *f)
 	struct watch w;
 	enum ew_stop why;
 
-	assert_int_equal(watch_start(&w, &f->m.vcpu, 1, &e), 0);
+	assert_int_equal(watch_start(&w, &f->m.cpus.stop, 1, &e), 0);
 	why = machine_run(&f->m);
-	watch_disarm(&w);
 	watch_end(&w);
 	return why;
 }
@@ -161,8 +161,8 @@ static void test_exit_status(void **state)
 
 	(void)state;
 	assert_int_equal(run(f), EW_STOP_GUEST_EXIT);
-	assert_int_equal(f->m.vcpu.status, 7);
-	assert_int_equal(f->m.vcpu.exits, 1);
+	assert_int_equal(f->m.cpus.stop.status, 7);
+	assert_int_equal(f->m.cpus.exits, 1);
 	x = nth_exit(f, 0);
 	assert_int_equal(x->space, EW_SPACE_PIO);
 	assert_int_equal(x->addr, EW_EXIT_PORT);
@@ -184,7 +184,7 @@ static void test_without_sync_regs(void **state)
 	const struct ew_exit_payload *x;
 
 	(void)state;
-	f->m.vcpu.sync_regs = 0;
+	f->m.cpus.vcpu[0].sync_regs = 0;
 	assert_int_equal(run(f), EW_STOP_GUEST_EXIT);
 	x = nth_exit(f, 0);
 	assert_in_range(x->rip, CODE + 2, CODE + 4);
@@ -240,7 +240,7 @@ static void test_cr3_changes(void **state)
 	memcpy(f->m.mem.host + PAGES, loop, sizeof(loop) - 1);
 	memcpy(f->m.mem.host + PAGES + 0x1000 + HIGH_OUT, EXIT, 5);
 	assert_int_equal(run(f), EW_STOP_GUEST_EXIT);
-	assert_int_equal(f->m.vcpu.exits, LOOPS + 1);
+	assert_int_equal(f->m.cpus.exits, LOOPS + 1);
 	for (unsigned i = 0; i <= LOOPS; i++) {
 		uint64_t page = i < LOOPS ? PAGES : PAGES + 0x1000;
 
@@ -252,7 +252,7 @@ static void test_cr3_changes(void **state)
 		assert_memory_equal(x->insn + 8, f->m.mem.host + page + (x->rip & 0xfff), 16);
 	}
 	/* The guess was indeed stale at the last exit, or this has tested nothing. */
-	assert_int_equal(f->m.vcpu.cr3, TABLES + 0x4000);
+	assert_int_equal(f->m.cpus.vcpu[0].cr3, TABLES + 0x4000);
 	drop(f);
 }
 
@@ -314,7 +314,7 @@ static void test_mmio(void **state)
 
 	(void)state;
 	assert_int_equal(run(f), EW_STOP_GUEST_EXIT);
-	assert_int_equal(f->m.vcpu.status, 0xff);
+	assert_int_equal(f->m.cpus.stop.status, 0xff);
 	x = nth_exit(f, 0);
 	assert_int_equal(x->space, EW_SPACE_MMIO);
 	assert_int_equal(x->addr, 0xd0000000);
@@ -377,7 +377,7 @@ static char *explanation(struct fixture *f)
 	FILE *out = open_memstream(&text, &len);
 
 	assert_non_null(out);
-	diag_print(out, &f->m.vcpu);
+	diag_print(out, &f->m.cpus);
 	fclose(out);
 	return text;
 }
@@ -396,7 +396,7 @@ static void test_halt_for_ever(void **state)
 
 	(void)state;
 	assert_int_equal(run(f), EW_STOP_TIMEOUT);
-	assert_int_equal(f->m.vcpu.exits, 1);
+	assert_int_equal(f->m.cpus.exits, 1);
 	assert_int_equal(nth(f, EW_RUN_EXIT, 0)->a[1], KVM_EXIT_INTR);
 	text = explanation(f);
 	assert_says(text, "jmp 0x0000000000100001");
@@ -442,7 +442,7 @@ static void test_internal_error(void **state)
 static void test_run_fails(void **state)
 {
 	struct fixture *f = make(EXIT, 5);
-	struct vcpu *v = &f->m.vcpu;
+	struct vcpu *v = &f->m.cpus.vcpu[0];
 	int vcpu_fd = v->fd;
 
 	(void)state;
@@ -450,7 +450,7 @@ static void test_run_fails(void **state)
 	v->run->exit_reason = KVM_EXIT_IO;
 	v->run->io.port = EW_EXIT_PORT;
 	assert_int_equal(run(f), EW_STOP_RUN_FAILED);
-	assert_int_equal(v->status, ENOTTY);
+	assert_int_equal(f->m.cpus.stop.status, ENOTTY);
 	assert_int_equal(nth(f, EW_RUN_EXIT, 0)->a[1], KVM_EXIT_UNKNOWN);
 	assert_int_equal(nth_exit(f, 0)->space, EW_SPACE_MAX);
 	assert_int_equal(v->history[1].reason, KVM_EXIT_UNKNOWN);
@@ -465,10 +465,10 @@ static void test_stop_before_start(void **state)
 	struct fixture *f = make(EXIT, 5);
 
 	(void)state;
-	vcpu_stop(&f->m.vcpu, EW_STOP_SIGNAL, 0);
-	vcpu_stop(&f->m.vcpu, EW_STOP_TIMEOUT, 0);
+	stop_ask(&f->m.cpus.stop, EW_STOP_SIGNAL, 0, STOP_NO_VCPU);
+	stop_ask(&f->m.cpus.stop, EW_STOP_TIMEOUT, 0, STOP_NO_VCPU);
 	assert_int_equal(run(f), EW_STOP_SIGNAL);
-	assert_int_equal(f->m.vcpu.exits, 0);
+	assert_int_equal(f->m.cpus.exits, 0);
 	assert_int_equal(nth(f, EW_MACHINE_STOP, 0)->a[0], EW_STOP_SIGNAL);
 	drop(f);
 }
