@@ -51,7 +51,7 @@ static void record(struct probe *p, const struct ew_rec *rec, const void *payloa
 
 struct fixture {
 	struct machine m;
-	struct tape tape;
+	struct tape tape, second; /* of vCPU 0, of vCPU 1 */
 	struct guest_output output;
 	char disk[64];
 	struct kernel {
@@ -61,8 +61,8 @@ struct fixture {
 	} kernel;
 };
 
-/* A machine whose guest is `code`, loaded at CODE, and recorded on the tape. */
-static struct fixture *make(const char *code, size_t len)
+/* A machine whose guest is `code`, loaded at CODE, and recorded on the tapes. */
+static struct fixture *make_cpus(unsigned cpus, const char *code, size_t len)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct err e = {""};
@@ -103,7 +103,7 @@ static struct fixture *make(const char *code, size_t len)
 		.kernel_len = sizeof(f->kernel),
 		.cmdline = "",
 		.ram = LAYOUT_RAM_MIN_MIB << 20,
-		.cpus = 1,
+		.cpus = cpus,
 		.disk_path = f->disk,
 		.output = &f->output,
 	};
@@ -111,10 +111,17 @@ static struct fixture *make(const char *code, size_t len)
 	unlink(f->disk);
 	if (rc)
 		fail_msg("%s", e.msg);
-	f->tape.probe.emit = record;
+	f->tape.probe.emit = f->second.probe.emit = record;
 	machine_record(&f->m, 0, &f->tape.probe, NULL);
+	if (cpus > 1)
+		machine_record(&f->m, 1, &f->second.probe, NULL);
 	assert_int_equal(kick_init(&e), 0);
 	return f;
+}
+
+static struct fixture *make(const char *code, size_t len)
+{
+	return make_cpus(1, code, len);
 }
 
 static void drop(struct fixture *f)
@@ -136,13 +143,18 @@ static enum ew_stop run(struct fixture *f)
 	return why;
 }
 
-/* The n-th record of a kind (from 0), or NULL. */
+static const struct ew_rec *nth_of(const struct tape *t, enum ew_kind kind, unsigned n)
+{
+	for (unsigned i = 0; i < t->n; i++)
+		if (t->rec[i].kind == kind && n-- == 0)
+			return &t->rec[i];
+	return NULL;
+}
+
+/* The n-th record of a kind (from 0) of vCPU 0, or NULL. */
 static const struct ew_rec *nth(const struct fixture *f, enum ew_kind kind, unsigned n)
 {
-	for (unsigned i = 0; i < f->tape.n; i++)
-		if (f->tape.rec[i].kind == kind && n-- == 0)
-			return &f->tape.rec[i];
-	return NULL;
+	return nth_of(&f->tape, kind, n);
 }
 
 static const struct ew_exit_payload *nth_exit(const struct fixture *f, unsigned n)
@@ -388,6 +400,61 @@ static void assert_says(const char *text, const char *what)
 		fail_msg("'%s' is missing in:\n%s", what, text);
 }
 
+/*
+ * Two processors: the first sends INIT and SIPI (SDM vol. 3A 9.4) and halts; the second starts in real
+ * mode, reads a port, and ends the run. What it met is on its own track, with numbers of the machine's.
+ */
+static void test_second_processor(void **state)
+{
+	static const char first[] = "\xbf\x00\x03\xe0\xfe"         /* mov $0xfee00300, %edi: ICR */
+				    "\xc7\x47\x10\x00\x00\x00\x01" /* movl $1 << 24, 0x10(%rdi) */
+				    "\xc7\x07\x00\x45\x00\x00"     /* movl $0x4500, (%rdi): INIT */
+				    "\xe6\x80"                     /* out %al, $0x80 */
+				    "\xc7\x07\x10\x46\x00\x00"     /* movl $0x4610, (%rdi): SIPI */
+				    "\xfa\xf4\xeb\xfd";            /* cli; hlt; jmp to the hlt */
+	static const char second[] = "\xe4\x80" EXIT;              /* in $0x80, %al */
+	struct fixture *f = make_cpus(2, first, sizeof(first) - 1);
+	const struct ew_rec *io = NULL, *r;
+	uint64_t last = 0;
+
+	(void)state;
+	memcpy(f->m.mem.host + 0x10000, second, sizeof(second) - 1);
+	assert_int_equal(run(f), EW_STOP_GUEST_EXIT);
+	assert_int_equal(f->m.cpus.stop.status, 7);
+	assert_int_equal(f->m.cpus.stop.vcpu, 1);
+	for (unsigned i = 0; (r = nth_of(&f->second, EW_RUN_EXIT, i)); i++) {
+		assert_true(r->a[0] > last);
+		last = r->a[0];
+		if (r->a[1] == KVM_EXIT_IO && !io)
+			io = r;
+	}
+	assert_non_null(io);
+	/* No page tables in real mode: no bytes of code rather than wrong ones. */
+	assert_int_equal(f->second.exit[io - f->second.rec].insn_ok, 0);
+	assert_int_equal(nth_of(&f->second, EW_GUEST_EXIT, 0)->a[0], 7);
+	assert_null(nth(f, EW_GUEST_EXIT, 0));
+	/* Each number once; the end of the machine is told by the first. */
+	assert_int_equal(f->m.cpus.exits, f->m.cpus.vcpu[0].exits + f->m.cpus.vcpu[1].exits);
+	assert_int_equal(nth(f, EW_MACHINE_STOP, 0)->a[0], EW_STOP_GUEST_EXIT);
+	assert_null(nth_of(&f->second, EW_MACHINE_STOP, 0));
+	drop(f);
+}
+
+/* A processor that is never started waits in KVM_RUN: it must not spin, and the end must reach it. */
+static void test_processor_waits(void **state)
+{
+	struct fixture *f = make_cpus(2, EXIT, 5);
+	const struct ew_rec *r;
+
+	(void)state;
+	assert_int_equal(run(f), EW_STOP_GUEST_EXIT);
+	assert_int_equal(f->m.cpus.stop.vcpu, 0);
+	assert_true(f->m.cpus.vcpu[1].exits <= 1);
+	r = nth_of(&f->second, EW_RUN_ENTER, 0);
+	assert_true(!r || r->a[0] == 0);
+	drop(f);
+}
+
 /* HLT with interrupts off stays in KVM for ever: only the watch ends it. */
 static void test_halt_for_ever(void **state)
 {
@@ -520,6 +587,8 @@ int main(void)
 		cmocka_unit_test(test_string_in),
 		cmocka_unit_test(test_mmio),
 		cmocka_unit_test(test_markers),
+		cmocka_unit_test(test_second_processor),
+		cmocka_unit_test(test_processor_waits),
 		cmocka_unit_test(test_halt_for_ever),
 		cmocka_unit_test(test_triple_fault),
 		cmocka_unit_test(test_internal_error),
