@@ -5,59 +5,22 @@
 #include <curses.h>
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <term.h>
-#include <termios.h>
 #include <unistd.h>
 
 static const int ending[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
-static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 #define N(a) (sizeof(a) / sizeof((a)[0]))
-
-/*
- * What the crash handler needs. A signal handler gets no argument of ours, so this is the one place
- * where state lives outside a struct; it is written once, before the handler is installed.
- */
-static struct {
-	struct termios before;
-	bool have_termios;
-	char restore
-		[256]; /* the terminal's own sequences: leave the alternate screen, show cursor … */
-	size_t len;
-	struct sigaction old[N(crashes)];
-} crash;
-
-static void on_crash(int sig)
-{
-	ssize_t ignored = write(STDOUT_FILENO, crash.restore, crash.len);
-
-	(void)ignored;
-	if (crash.have_termios)
-		tcsetattr(STDIN_FILENO, TCSANOW, &crash.before);
-	for (size_t i = 0; i < N(crashes); i++)
-		if (crashes[i] == sig)
-			sigaction(sig, &crash.old[i], NULL);
-	raise(sig); /* blocked until this returns; then the old action, a core dump by default */
-}
 
 int tty_init(struct tty *t, struct err *e)
 {
-	const char *idle = getenv("EXITWALK_IDLE_FD");
-	char *end = NULL;
 	sigset_t set;
+	int rc = terminal_idle_fd(&t->idle_fd, e);
 
-	t->idle_fd = -1;
-	if (idle && *idle) {
-		long fd = strtol(idle, &end, 10);
-
-		if (*end || fd < 0 || fd > 1023)
-			return err_set(e, -EINVAL,
-				"EXITWALK_IDLE_FD is to be the number of an open file descriptor");
-		t->idle_fd = (int)fd;
-	}
+	if (rc)
+		return rc;
 	sigemptyset(&set);
 	for (size_t i = 0; i < N(ending); i++)
 		sigaddset(&set, ending[i]);
@@ -68,39 +31,43 @@ int tty_init(struct tty *t, struct err *e)
 	t->sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (t->sigfd < 0)
 		return err_set(e, -errno, "signalfd: %s", strerror(errno));
-	crash.have_termios = tcgetattr(STDIN_FILENO, &crash.before) == 0;
+	t->have_before = tcgetattr(STDIN_FILENO, &t->before) == 0;
 	return 0;
 }
 
-static void append(const char *sequence)
-{
-	size_t n = sequence && sequence != (char *)-1 ? strlen(sequence) : 0;
+struct sequence {
+	char bytes[256];
+	size_t len;
+};
 
-	if (n == 0 || crash.len + n > sizeof(crash.restore))
+static void append(struct sequence *s, const char *piece)
+{
+	size_t n = piece && piece != (char *)-1 ? strlen(piece) : 0;
+
+	if (n == 0 || s->len + n > sizeof(s->bytes))
 		return;
-	memcpy(crash.restore + crash.len, sequence, n);
-	crash.len += n;
+	memcpy(s->bytes + s->len, piece, n);
+	s->len += n;
 }
 
-void tty_guard(void)
+void tty_guard(struct tty *t)
 {
-	struct sigaction sa = {.sa_handler = on_crash};
+	struct sequence s = {.len = 0};
 
-	crash.len = 0;
-	append(exit_attribute_mode);
-	append(keypad_local);
-	append(exit_ca_mode);
-	append(cursor_normal);
-	for (size_t i = 0; i < N(crashes); i++)
-		sigaction(crashes[i], &sa, &crash.old[i]);
+	append(&s, exit_attribute_mode);
+	append(&s, keypad_local);
+	append(&s, exit_ca_mode);
+	append(&s, cursor_normal);
+	terminal_guard(t->have_before ? &t->before : NULL, s.bytes, s.len);
+	t->guarded = true;
 }
 
 void tty_done(struct tty *t)
 {
 	if (t->sigfd < 0)
 		return;
-	for (size_t i = 0; i < N(crashes); i++)
-		sigaction(crashes[i], &crash.old[i], NULL);
+	if (t->guarded)
+		terminal_unguard();
 	close(t->sigfd);
 	t->sigfd = -1;
 	sigprocmask(SIG_SETMASK, &t->old_mask, NULL);
@@ -140,8 +107,8 @@ enum tty_event tty_wait(struct tty *t, int *sig)
 	enum tty_event event;
 	int n = poll(p, 2, 0);
 
-	if (n == 0 && t->idle_fd >= 0 && write(t->idle_fd, "i", 1) != 1)
-		t->idle_fd = -1; /* nobody listens any more */
+	if (n == 0)
+		terminal_idle(&t->idle_fd);
 	while (n <= 0) {
 		n = poll(p, 2, -1);
 		if (n < 0 && errno != EINTR)
@@ -154,19 +121,4 @@ enum tty_event tty_wait(struct tty *t, int *sig)
 		return TTY_END;
 	}
 	return TTY_INPUT;
-}
-
-void tty_stop(struct tty *t)
-{
-	struct sigaction dfl = {.sa_handler = SIG_DFL}, old;
-	sigset_t stop;
-
-	(void)t;
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTSTP);
-	sigaction(SIGTSTP, &dfl, &old);
-	raise(SIGTSTP);
-	sigprocmask(SIG_UNBLOCK, &stop, NULL); /* the process stops here */
-	sigprocmask(SIG_BLOCK, &stop, NULL);
-	sigaction(SIGTSTP, &old, NULL);
 }

@@ -5,12 +5,12 @@
 
 #include <signal.h>
 #include <stdbool.h>
-#include "tracer/err.h"
+#include "tracer/terminal.h"
 
 enum tty_event {
 	TTY_INPUT,  /* there is something to read */
 	TTY_RESIZE, /* the window has another size now */
-	TTY_STOP,   /* stop here (SIGTSTP): call tty_stop() */
+	TTY_STOP,   /* stop here (SIGTSTP): call terminal_stop() */
 	TTY_END,    /* end: *sig says by which signal */
 };
 
@@ -18,12 +18,14 @@ struct tty {
 	int sigfd;   /* signals arrive here as data, so no handler runs between two instructions */
 	int idle_fd; /* EXITWALK_IDLE_FD, or -1 */
 	sigset_t old_mask;
+	struct termios before;
+	bool have_before, guarded;
 };
 
 /* Before curses starts. */
 int tty_init(struct tty *t, struct err *e);
 /* After curses has started: crash signals from here on restore the terminal first. */
-void tty_guard(void);
+void tty_guard(struct tty *t);
 /* After curses has ended. */
 void tty_done(struct tty *t);
 
@@ -37,7 +39,5 @@ enum tty_event tty_wait(struct tty *t, int *sig);
 bool tty_pending(const struct tty *t);
 /* Is the terminal at its end (closed, or a file that has been read)? */
 bool tty_gone(const struct tty *t);
-/* Stops the process until SIGCONT; curses is not active meanwhile. */
-void tty_stop(struct tty *t);
 
 #endif

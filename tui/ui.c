@@ -215,7 +215,7 @@ static int loop(struct ui *ui, struct tty *t, const struct ui_opts *opts)
 			continue;
 		case TTY_STOP:
 			endwin();
-			tty_stop(t);
+			terminal_stop();
 			screen_resize(&ui->s);
 			clearok(curscr, TRUE);
 			continue;
@@ -244,7 +244,7 @@ int ui_run(struct model *m, const struct ui_opts *opts, struct err *e)
 	if (!ret)
 		ret = screen_open(&ui->s, opts->ascii, opts->mono, e);
 	if (!ret) {
-		tty_guard();
+		tty_guard(&t);
 		ret = loop(ui, &t, opts);
 		screen_close(&ui->s);
 	}
