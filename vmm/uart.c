@@ -19,6 +19,8 @@ struct uart {
 	struct irq_line *irq;
 	void (*put)(void *ctx, uint8_t byte);
 	void *ctx;
+	void (*ready)(void *ctx); /* NULL: nobody sends to the guest */
+	void *ready_ctx;
 	uint8_t ier, lcr, mcr, scr, dll, dlm;
 	uint8_t lsr_errors; /* latched until LSR is read */
 	uint8_t msr_delta;  /* latched until MSR is read */
@@ -243,6 +245,7 @@ static enum ew_bus_result uart_access(
 	void *opaque, uint64_t offset, unsigned size, bool is_write, uint64_t *value)
 {
 	struct uart *u = opaque;
+	unsigned before = uart_room(u);
 
 	if (size != 1)
 		return EW_BUS_BAD_SIZE;
@@ -251,6 +254,8 @@ static enum ew_bus_result uart_access(
 	else
 		*value = uart_read(u, (unsigned)offset);
 	update_irq(u);
+	if (u->ready && uart_room(u) > before)
+		u->ready(u->ready_ctx);
 	return EW_BUS_HANDLED;
 }
 
@@ -289,17 +294,31 @@ void uart_destroy(struct uart *u)
 	free(u);
 }
 
+void uart_on_ready(struct uart *u, void (*ready)(void *ctx), void *ctx)
+{
+	u->ready = ready;
+	u->ready_ctx = ctx;
+}
+
 unsigned uart_receive(struct uart *u, const uint8_t *data, unsigned len)
 {
 	unsigned fitted = 0;
 
+	if (u->mcr & UART_MCR_LOOP) /* the receiver hangs on our own transmitter */
+		return 0;
 	for (unsigned i = 0; i < len; i++)
 		fitted += rx_push(u, data[i]);
 	update_irq(u);
 	return fitted;
 }
 
+/*
+ * In loopback the modem outputs are inactive, whatever MCR says of them. Linux raises RTS when somebody
+ * opens the port, after its probing and clearing of the FIFOs, in which early bytes would be lost.
+ */
 unsigned uart_room(const struct uart *u)
 {
+	if ((u->mcr & UART_MCR_LOOP) || !(u->mcr & UART_MCR_RTS))
+		return 0;
 	return rx_size(u) - u->rx_count;
 }

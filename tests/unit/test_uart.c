@@ -134,6 +134,7 @@ static void test_receive(void **state)
 		data[i] = (uint8_t)('a' + i);
 	out(m, UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_TRIGGER_8);
 	out(m, UART_IER, UART_IER_RDI);
+	out(m, UART_MCR, UART_MCR_RTS);
 	assert_int_equal(uart_room(m->uart), 16);
 	assert_int_equal(uart_receive(m->uart, data, 7), 7);
 	assert_int_equal(m->irq.level, 1);
@@ -170,6 +171,96 @@ static void test_receive(void **state)
 	assert_int_equal(in(m, UART_IIR), UART_IIR_RDI);
 	assert_int_equal(in(m, UART_LSR) & UART_LSR_OE, UART_LSR_OE);
 	assert_int_equal(in(m, UART_RX), 'y');
+}
+
+/* A line that waits for the handshake, as the console's thread does. */
+struct sender {
+	struct uart *uart;
+	const char *rest;
+	unsigned calls;
+};
+
+static void send_more(void *ctx)
+{
+	struct sender *s = ctx;
+	unsigned n = (unsigned)strnlen(s->rest, uart_room(s->uart));
+
+	s->calls++;
+	assert_int_equal(uart_receive(s->uart, (const uint8_t *)s->rest, n), n);
+	s->rest += n;
+}
+
+static void test_handshake(void **state)
+{
+	struct machine *m = *state;
+	struct sender s = {.uart = m->uart, .rest = "0123456789abcdefghijklmnopqrstuvwxyz"};
+	char got[64] = {0};
+	unsigned n = 0;
+
+	uart_on_ready(m->uart, send_more, &s);
+	out(m, UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_TRIGGER_8);
+	out(m, UART_IER, UART_IER_RDI);
+	assert_int_equal(uart_room(m->uart), 0); /* RTS is off */
+	assert_int_equal(s.calls, 0);
+	out(m, UART_MCR, UART_MCR_LOOP | UART_MCR_RTS);
+	assert_int_equal(uart_room(m->uart), 0); /* nor is it on in loopback, at the pin */
+	assert_int_equal(uart_receive(m->uart, (const uint8_t *)"x", 1), 0);
+	assert_int_equal(in(m, UART_LSR) & UART_LSR_DR, 0);
+	/* The first access that makes room fills it, and raises the interrupt. */
+	out(m, UART_MCR, UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT2);
+	assert_int_equal(s.calls, 1);
+	assert_int_equal(m->irq.level, 1);
+	assert_int_equal(uart_room(m->uart), 0);
+	/* Off again: what is in the FIFO can be read, no more comes, and nothing is lost. */
+	out(m, UART_MCR, UART_MCR_DTR);
+	for (; in(m, UART_LSR) & UART_LSR_DR; n++)
+		got[n] = (char)in(m, UART_RX);
+	assert_int_equal(n, 16);
+	assert_int_equal(s.calls, 1);
+	assert_int_equal(m->irq.level, 0);
+	out(m, UART_MCR, UART_MCR_DTR | UART_MCR_RTS);
+	for (; in(m, UART_LSR) & UART_LSR_DR; n++) {
+		assert_int_equal(in(m, UART_LSR) & UART_LSR_OE, 0);
+		got[n] = (char)in(m, UART_RX);
+	}
+	assert_string_equal(got, "0123456789abcdefghijklmnopqrstuvwxyz");
+	assert_int_equal(m->irq.level, 0);
+	/* Clearing the FIFO makes room too. */
+	s.rest = "0123456789abcdef!";
+	send_more(&s);
+	out(m, UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR);
+	assert_int_equal(in(m, UART_RX), '!');
+}
+
+/* Its bytes go at the reading of RX alone: not while the divisor is at that address. */
+static void test_receive_and_divisor(void **state)
+{
+	struct machine *m = *state;
+
+	uart_receive(m->uart, (const uint8_t *)"a", 1);
+	out(m, UART_LCR, UART_LCR_DLAB);
+	assert_int_equal(in(m, UART_RX), 12);
+	out(m, UART_LCR, UART_LCR_WLEN8);
+	assert_int_equal(in(m, UART_LSR) & UART_LSR_DR, UART_LSR_DR);
+	assert_int_equal(in(m, UART_RX), 'a');
+	/* Enabling the interrupt with a byte there raises it at once; disabling it drops the line. */
+	uart_receive(m->uart, (const uint8_t *)"b", 1);
+	assert_int_equal(m->irq.level, 0);
+	out(m, UART_IER, UART_IER_RDI);
+	assert_int_equal(m->irq.level, 1);
+	out(m, UART_IER, 0);
+	assert_int_equal(m->irq.level, 0);
+	out(m, UART_IER, UART_IER_RDI);
+	assert_int_equal(in(m, UART_RX), 'b');
+	assert_int_equal(m->irq.level, 0);
+	/* An overrun has an interrupt of its own, which the reading of LSR answers. */
+	out(m, UART_IER, UART_IER_RLSI);
+	assert_int_equal(uart_receive(m->uart, (const uint8_t *)"cd", 2), 1);
+	assert_int_equal(in(m, UART_IIR), UART_IIR_RLSI);
+	assert_int_equal(in(m, UART_RX), 'd');
+	assert_int_equal(in(m, UART_IIR), UART_IIR_RLSI);
+	in(m, UART_LSR);
+	assert_int_equal(m->irq.level, 0);
 }
 
 static void test_priorities(void **state)
@@ -229,6 +320,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_registers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_transmit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_receive, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_handshake, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_receive_and_divisor, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_priorities, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_loopback, setup, teardown),
 	};
