@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Collects a guest's serial bytes into lines. */
+/* Collects a guest's serial bytes into lines, or passes them to the user's terminal. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,11 +26,30 @@ static void write_all(int fd, const char *p, size_t len)
 	}
 }
 
+void guest_output_terminal(struct guest_output *o)
+{
+	guest_output_flush(o);
+	o->terminal = true;
+	o->filter = (struct term_filter){.state = 0};
+}
+
+static void flush_terminal(struct guest_output *o)
+{
+	if (o->filter.used)
+		write_all(o->fd, TERM_FILTER_RESET, sizeof(TERM_FILTER_RESET) - 1);
+	write_all(o->fd, "\r\n", o->filter.midline ? 2 : 1);
+	o->filter = (struct term_filter){.state = 0};
+}
+
 void guest_output_flush(struct guest_output *o)
 {
 	char out[sizeof(PREFIX) + sizeof(o->line) + 1];
 	int n;
 
+	if (o->terminal) {
+		flush_terminal(o);
+		return;
+	}
 	if (o->len && o->fd >= 0) {
 		n = snprintf(out, sizeof(out), PREFIX "%.*s\n", (int)o->len, o->line);
 		write_all(o->fd, out, (size_t)n);
@@ -43,6 +62,10 @@ void guest_output_put(void *ctx, uint8_t byte)
 	struct guest_output *o = ctx;
 	char c = (char)byte;
 
+	if (o->terminal) {
+		write_all(o->fd, o->filter.held, term_filter(&o->filter, byte));
+		return;
+	}
 	if (c == '\r')
 		return;
 	if (c == '\n') {
