@@ -119,9 +119,9 @@ clean:
 help:
 	@echo 'make          build/exitwalk, its man page and its completion (make deps installs what it needs)'
 	@echo 'make demo     set up, build, record the sample guest here, open the UI on it'
-	@echo 'make check    set up, build, run every test that can run here (SAN=1: under ASan + UBSan)'
+	@echo 'make check    set up, build, run every test that can run here, labs too (SAN=1: under ASan + UBSan)'
 	@echo 'make lab      CMD=…: run it on an emulated host with kvm-amd (make lab-vmx: kvm-intel); no CMD: a shell'
-	@echo 'make check-lab  the guest tests in both labs'
+	@echo 'make check-lab  only the tests in the labs; LABS=svm: only there; PARTS=linux: only tests/lab/guests/linux.sh'
 	@echo 'make bench    ratios: recorder cost per exit, writer speed, UI latency'
 	@echo 'make fuzz     the libFuzzer targets, SECONDS=120 each'
 	@echo 'make install  PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); make uninstall removes it again'

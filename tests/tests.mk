@@ -9,6 +9,8 @@ BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 SHELL_TESTS := $(wildcard tests/guest/*.sh tests/ui/*.sh tests/project/*.sh)
 SECONDS ?= 120
+JOBS ?= 2
+PARTS ?=
 
 $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
@@ -28,14 +30,14 @@ check-build: all $(UNIT_BIN) $(UI_BIN) $(BENCH_BIN)
 check-run: check-build
 	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) SAN=$(SAN) \
 		UI_DRIVE=$(abspath $(BUILD))/tests/ui/drive UI_FIXTURE=$(abspath $(BUILD))/tests/ui/fixture \
-		bash tests/run.sh $(UNIT_BIN) $(SHELL_TESTS)
+		bash tests/run.sh -j $(JOBS) $(LAB_TESTS) $(UNIT_BIN) $(SHELL_TESTS)
 
-# The same in hosts with the real kvm-amd and kvm-intel modules, in emulation (docs/lab.md).
+# Only what runs in hosts with the real kvm-intel and kvm-amd modules, in emulation (docs/lab.md).
 check-lab:
 	$(Q)bash .ci/deps check
 	$(Q)$(MAKE) --no-print-directory WERROR=1 check-build
-	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) bash tests/run.sh $(LAB_TESTS) \
-		$(LAB_VMX_TESTS)
+	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) SAN=$(SAN) PARTS="$(PARTS)" \
+		bash tests/run.sh -j $(JOBS) $(LAB_TESTS)
 
 bench:
 	$(Q)bash .ci/deps check

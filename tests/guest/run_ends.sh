@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # exitwalk run: guests that must be ended from outside, and recordings that are closed all the same.
+# not in vmx: its guests run for as long as they can, and Bochs with them.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/tap.sh

@@ -40,8 +40,8 @@ if [ ${#missing[@]} -gt 0 ]; then
 		sudo=(sudo)
 	fi
 	echo "lab: installing ${missing[*]}" >&2
-	"${sudo[@]}" apt-get update -qq >&2 || true
-	"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	"${sudo[@]}" apt-get -o DPkg::Lock::Timeout=300 update -qq >&2 || true
+	"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends \
 		"${missing[@]}" >/dev/null || unavailable "apt-get could not install ${missing[*]}"
 fi
 
@@ -84,7 +84,7 @@ finish() {
 
 if ! images=$(kernel_packages); then
 	[ "$(id -u)" -eq 0 ] && sudo=() || sudo=(sudo)
-	"${sudo[@]}" apt-get update -qq >&2 || true
+	"${sudo[@]}" apt-get -o DPkg::Lock::Timeout=300 update -qq >&2 || true
 	images=$(kernel_packages) || images=
 fi
 if [ -z "$images" ]; then

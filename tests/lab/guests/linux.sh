@@ -4,29 +4,25 @@
 # writes to its disk, and the machine powers off. $LINUX is the folder that tests.bash made.
 # shellcheck disable=SC2317 # check calls the functions
 set -u
-cd "$(dirname "$0")/../.." || exit 1
+cd "$(dirname "$0")/../../.." || exit 1
 . tests/lib/tap.sh
 . tests/lib/kvm.sh
-
-if [ ! -s "$LINUX/kernel" ]; then
-	skip "Linux as a guest" "$(cat "$LINUX/why" 2>/dev/null || echo "its kernel is not here")"
-	done_testing
-fi
+. tests/lib/lab.sh
+need_linux
 w=$TMP/linux.exw disk=$TMP/linux.img
-# What an emulated CPU is slow at and the test does not need.
-words="console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check audit=0 cryptomgr.notests=1"
 modes="direct big batch file-direct file-buffered"
-meta() { query "$w" "SELECT value FROM v_meta WHERE key = '$1'"; }
-gunzip -c "$LINUX/disk.img.gz" >"$disk"
+meta() { meta_of "$w" "$1"; }
+new_disk "$disk"
 
 boots() {
-	"$EXITWALK" run -k "$LINUX/kernel" -i "$LINUX/initramfs.cpio" -d "$disk" -o "$w" --timeout 400 \
-		--append "$words" >"$TMP/out" 2>&1
+	run_linux -d "$disk" -o "$w" >"$TMP/out" 2>&1
 	local status=$?
 	cat "$TMP/out"
 	[ $status -eq 0 ] && grep -q "^guest: init: wrote $modes, status 0" "$TMP/out"
 }
+trace_on kvm_exit kvm_userspace_exit
 check "the distribution's kernel boots, writes and powers off" boots
+trace_off "$TMP/trace"
 powered_off() { [ "$(meta guest_end)" = "power-off (ACPI S5)" ] && grep -q 'reboot: Power down' "$TMP/out"; }
 check "the run ended by the guest's power-off" powered_off
 described() {
@@ -34,7 +30,7 @@ described() {
 	for key in guest guest_kernel guest_initrd guest_command_line; do echo "$(meta $key)"; done
 	[ "$(meta guest)" = Linux ] && [ "$(meta guest_kernel)" = "$LINUX/kernel" ] &&
 		[ "$(meta guest_initrd)" = "$LINUX/initramfs.cpio" ] &&
-		[ "$(meta guest_command_line)" = "$words" ] &&
+		[ "$(meta guest_command_line)" = "$LINUX_WORDS" ] &&
 		[[ "$(meta guest_kernel_version)" == "$(cat "$LINUX/version") "* ]]
 }
 check "the recording says which kernel, initrd and command line" described
@@ -49,13 +45,8 @@ for mode in file-direct file-buffered; do
 	check "the file system on the image has what '$mode' wrote" file_bytes
 done
 
-whole() {
-	"$EXITWALK" check "$w" >"$TMP/check"
-	local status=$?
-	cat "$TMP/check"
-	[ $status -eq 0 ] && grep -q 'so many are recorded' "$TMP/check"
-}
-check "check: whole, and as many exits as KVM counted" whole
+check "check: whole, and as many exits as KVM counted" whole "$w"
+check "exits recorded, KVM's counters and the kernel's trace are one number" counts_agree "$w" "$TMP/trace"
 
 # The sectors that the plan names, against the requests of the writer's process, by byte range.
 requests() { # MODE SYSCALL
@@ -85,16 +76,10 @@ flushes() { # what fsync(2) of the buffered file caused
 }
 check "fsync has a FLUSH" flushes
 
-path_shows() { # REQUEST PATTERN…
-	local request=$1
-	shift
-	"$EXITWALK" path -r "$request" "$w" >"$TMP/path" || return 1
-	for p in "$@"; do grep -qE -- "$p" "$TMP/path" || { echo "no '$p' in:" && cat "$TMP/path" && return 1; }; done
-}
 first_write() {
 	local id
 	id=$(query "$w" "SELECT id FROM v_request WHERE type = 'VIRTIO_BLK_T_OUT' AND sector = 2048")
-	path_shows "$id" 'pwrite64\(3, 0x[0-9a-f]+, 512, 1048576\) +pid [0-9]+' 'out dx, ax \(66 ef\)' \
+	path_shows "$w" -r "$id" -- 'pwrite64\(3, 0x[0-9a-f]+, 512, 1048576\) +pid [0-9]+' 'out dx, ax \(66 ef\)' \
 		'KVM_EXIT_IO, 2-byte write to' 'port 0xc010, value 0x0, rip 0xffffffff[0-9a-f]{8}' \
 		'port 0xc010 is virtio-blk0 legacy BAR0\+0x10' 'VIRTIO_BLK_T_OUT sector 2048, 512 bytes' \
 		'pwrite64\(fd [0-9]+, 512 bytes, offset 1048576\)' 'pwrite64 = 512' \
