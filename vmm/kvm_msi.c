@@ -8,7 +8,7 @@
 #include "kvm_msi.h"
 
 /* Documentation/virt/kvm/api.rst, KVM_SIGNAL_MSI: > 0 delivered, 0 if the guest blocked it. */
-static int signal_msi(struct msi_sink *sink, uint64_t addr, uint32_t data)
+static int signal_msi(struct msi_sink *sink, unsigned vector, uint64_t addr, uint32_t data)
 {
 	struct kvm_msi_sink *k = (struct kvm_msi_sink *)((char *)sink -
 							 offsetof(struct kvm_msi_sink, sink));
@@ -16,6 +16,7 @@ static int signal_msi(struct msi_sink *sink, uint64_t addr, uint32_t data)
 		.address_lo = (uint32_t)addr, .address_hi = (uint32_t)(addr >> 32), .data = data};
 	int64_t result;
 
+	(void)vector;
 	PROBE(*k->probe, EW_MSI, addr, data, k->device);
 	result = ioctl(k->vm_fd, KVM_SIGNAL_MSI, &message);
 	if (result < 0)

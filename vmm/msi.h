@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 struct msi_sink {
-	/* One message: `data` written to the bus address `addr`. 0, or -errno if it cannot be sent. */
-	int (*send)(struct msi_sink *sink, uint64_t addr, uint32_t data);
+	/* The message of a vector: `data` written to the bus address `addr`. 0, or -errno if it cannot
+	 * be sent. */
+	int (*send)(struct msi_sink *sink, unsigned vector, uint64_t addr, uint32_t data);
 };
 
 #endif

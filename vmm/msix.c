@@ -28,7 +28,8 @@ static void send(struct msix *x, unsigned vector)
 	const uint32_t *entry = x->table[vector];
 
 	/* A message that cannot be delivered is lost, as on a bus; the sink records that. */
-	(void)x->sink->send(x->sink, (uint64_t)entry[ADDR_HI] << 32 | entry[ADDR_LO], entry[DATA]);
+	(void)x->sink->send(
+		x->sink, vector, (uint64_t)entry[ADDR_HI] << 32 | entry[ADDR_LO], entry[DATA]);
 }
 
 /* 6.8.3.5: a pending message goes out when nothing masks it any more. */

@@ -97,6 +97,8 @@ static enum ew_bus_result function_access(
 		*value = v;
 	else if (f->cfg_written)
 		f->cfg_written(f, reg, size);
+	if (is_write && f->decode_changed && reg < PCI_COMMAND + 2 && reg + size > PCI_COMMAND)
+		f->decode_changed(f->decode_ctx);
 	return EW_BUS_HANDLED;
 }
 

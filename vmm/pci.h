@@ -37,6 +37,11 @@ struct pci_function {
 	bool (*cfg_access)(struct pci_function *f, unsigned reg, unsigned size, bool is_write,
 		uint64_t *value);
 	void (*cfg_written)(struct pci_function *f, unsigned reg, unsigned size);
+
+	/* COMMAND was written: whether the function answers at its BARs may have changed. Set by those
+	 * who let KVM answer for it; NULL = nobody. */
+	void (*decode_changed)(void *ctx);
+	void *decode_ctx;
 };
 
 struct pci_host;

@@ -17,8 +17,9 @@
 #define PAGE 0x1000u
 #define MSIX_TABLE 0x4000u
 
-static int msi_send(struct msi_sink *sink, uint64_t addr, uint32_t data)
+static int msi_send(struct msi_sink *sink, unsigned vector, uint64_t addr, uint32_t data)
 {
+	(void)vector;
 	(void)sink;
 	(void)data;
 	check(addr % 4 == 0);

@@ -287,7 +287,7 @@ static void test_kvm_sink(void **state)
 	assert_int_equal(r[0].a[2], DEVICE);
 	assert_int_equal(r[1].kind, EW_MSI_RET);
 	assert_int_equal((int)r[1].a[2], -EBADF);
-	assert_int_equal(k.sink.send(&k.sink, 0, 0), -EBADF);
+	assert_int_equal(k.sink.send(&k.sink, 0, 0, 0), -EBADF);
 }
 
 #define M(name) cmocka_unit_test_setup_teardown(name, setup, free_fixture)

@@ -61,10 +61,12 @@ struct machine {
 	unsigned snapshots[3];
 };
 
-static inline int fake_msi_send(struct msi_sink *sink, uint64_t addr, uint32_t data)
+static inline int fake_msi_send(
+	struct msi_sink *sink, unsigned vector, uint64_t addr, uint32_t data)
 {
 	struct fake_msi *f = (struct fake_msi *)sink;
 
+	(void)vector;
 	assert_true(f->n < MSGS);
 	f->addr[f->n] = addr;
 	f->data[f->n++] = data;
