@@ -32,7 +32,7 @@ ALL_CFLAGS = -std=gnu17 $(WARN) $(HARDEN) $(SANITIZE) -fno-omit-frame-pointer $(
 # Shadow stacks are marked by hand because Debian's crt1.o carries no CET property; its code returns
 # where it was called from. IBT is not marked: crt1.o has functions without endbr64.
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,shstk $(SANITIZE) $(LDFLAGS)
-LIBS := -lsqlite3 -lZydis -lelf -lncursesw -ltinfo -lpthread
+LIBS := -lsqlite3 -luring -lZydis -lelf -lncursesw -ltinfo -lpthread
 
 # --- what is built ------------------------------------------------------------------------------
 include samples/guest/guest.mk

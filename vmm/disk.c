@@ -45,12 +45,16 @@ static int image_check(int fd, const char *path, bool created, uint64_t create_b
 	if (flock(fd, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
 		if (errno == EWOULDBLOCK)
 			return err_set(e, -EBUSY,
-				"the disk image %s is in use by another machine: stop that one, or "
-				"give each its own image",
+				"the disk image %s is in use by another machine, or given twice: stop "
+				"that one, or give each its own image",
 				path);
 		return err_set(
 			e, -errno, "cannot lock the disk image %s: %s", path, strerror(errno));
 	}
+	/* Now that it is a file or a disk: io_uring takes NONBLOCK for a wish not to wait (EAGAIN). */
+	if (fcntl(fd, F_SETFL, read_only ? O_RDONLY : O_RDWR))
+		return err_set(
+			e, -errno, "cannot set up the disk image %s: %s", path, strerror(errno));
 	if (created && ftruncate(fd, (off_t)create_bytes))
 		return err_set(e, -errno, "cannot make the disk image %s %llu bytes long: %s", path,
 			(unsigned long long)create_bytes, strerror(errno));
@@ -105,88 +109,115 @@ void disk_close(struct disk *d)
 	d->fd = -1;
 }
 
-/* One host system call between its two records. The result, or -errno. */
-static int64_t host_call(struct disk *d, struct probe *p, uint64_t request, long nr,
-	const struct iovec *iov, unsigned n, uint64_t count, uint64_t offset)
+void disk_io_init(struct disk_io *io, struct disk *d, enum disk_op op, uint64_t request,
+	struct iovec *iov, unsigned n, uint64_t offset)
 {
-	int64_t result;
+	*io = (struct disk_io){
+		.disk = d, .op = op, .request = request, .iov = iov, .n = n, .offset = offset};
+	for (unsigned i = 0; i < n; i++)
+		io->left += iov[i].iov_len;
+}
 
-	PROBE(p, EW_HOST_CALL, request, (uint64_t)nr, (uint64_t)d->fd, count, offset, n);
-	switch (nr) {
+/* One host system call between its two records. The result, or -errno. */
+static int64_t host_call(struct disk_io *io, struct probe *p)
+{
+	static const long nr[][2] = {[DISK_READ] = {SYS_pread64, SYS_preadv},
+		[DISK_WRITE] = {SYS_pwrite64, SYS_pwritev},
+		[DISK_FLUSH] = {SYS_fdatasync, SYS_fdatasync}};
+	const struct iovec *iov = io->iov;
+	long call = nr[io->op][io->n > 1];
+	off_t offset = (off_t)io->offset;
+	int64_t result;
+	int fd = io->disk->fd;
+
+	PROBE(p, EW_HOST_CALL, io->request, (uint64_t)call, (uint64_t)fd, io->left, io->offset,
+		io->n);
+	switch (call) {
 	case SYS_pread64:
-		result = pread(d->fd, iov->iov_base, iov->iov_len, (off_t)offset);
+		result = pread(fd, iov->iov_base, iov->iov_len, offset);
 		break;
 	case SYS_pwrite64:
-		result = pwrite(d->fd, iov->iov_base, iov->iov_len, (off_t)offset);
+		result = pwrite(fd, iov->iov_base, iov->iov_len, offset);
 		break;
 	case SYS_preadv:
-		result = preadv(d->fd, iov, (int)n, (off_t)offset);
+		result = preadv(fd, iov, (int)io->n, offset);
 		break;
 	case SYS_pwritev:
-		result = pwritev(d->fd, iov, (int)n, (off_t)offset);
+		result = pwritev(fd, iov, (int)io->n, offset);
 		break;
 	default:
-		result = fdatasync(d->fd);
+		result = fdatasync(fd);
 		break;
 	}
 	if (result < 0)
 		result = -errno;
-	PROBE(p, EW_HOST_RET, request, (uint64_t)nr, (uint64_t)result);
+	PROBE(p, EW_HOST_RET, io->request, (uint64_t)call, (uint64_t)result);
 	return result;
 }
 
-static int transfer(struct disk *d, struct probe *p, uint64_t request, bool is_write,
-	struct iovec *iov, unsigned n, uint64_t offset)
+/* EAGAIN is for those who ask without waiting. It must not keep anybody busy for ever. */
+#define ATTEMPTS 100
+
+bool disk_io_continue(struct disk_io *io, int64_t result)
 {
-	uint64_t left = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		left += iov[i].iov_len;
-	while (left) {
-		long one = is_write ? SYS_pwrite64 : SYS_pread64;
-		long several = is_write ? SYS_pwritev : SYS_preadv;
-		int64_t done = host_call(
-			d, p, request, n == 1 ? one : several, iov, n, left, offset);
-
-		if (done == -EINTR)
-			continue;
-		if (done < 0)
-			return (int)done;
-		if (!done)
-			return -EIO; /* the image has become shorter than it was at open */
-		offset += (uint64_t)done;
-		left -= (uint64_t)done;
-		while (n && (uint64_t)done >= iov->iov_len) {
-			done -= (int64_t)iov->iov_len;
-			iov++;
-			n--;
-		}
-		if (n) {
-			iov->iov_base = (uint8_t *)iov->iov_base + done;
-			iov->iov_len -= (size_t)done;
-		}
+	io->result = 0;
+	if (result == -EINTR || (result == -EAGAIN && ++io->attempts < ATTEMPTS))
+		return false;
+	if (result < 0)
+		io->result = (int)result;
+	if (result < 0 || io->op == DISK_FLUSH)
+		return true;
+	if (!result && io->left)
+		io->result = -EIO; /* the image has become shorter than it was at open */
+	if (!result)
+		return true;
+	io->attempts = 0;
+	io->offset += (uint64_t)result;
+	io->left -= (uint64_t)result;
+	while (io->n && (uint64_t)result >= io->iov->iov_len) {
+		result -= (int64_t)io->iov->iov_len;
+		io->iov++;
+		io->n--;
 	}
-	return 0;
+	if (io->n) {
+		io->iov->iov_base = (uint8_t *)io->iov->iov_base + result;
+		io->iov->iov_len -= (size_t)result;
+	}
+	return !io->left;
+}
+
+int disk_io_run(struct disk_io *io, struct probe *p)
+{
+	io->result = 0;
+	if (io->op != DISK_FLUSH && !io->left)
+		return 0;
+	while (!disk_io_continue(io, host_call(io, p)))
+		;
+	return io->result;
 }
 
 int disk_read(struct disk *d, struct probe *p, uint64_t request, struct iovec *iov, unsigned n,
 	uint64_t offset)
 {
-	return transfer(d, p, request, false, iov, n, offset);
+	struct disk_io io;
+
+	disk_io_init(&io, d, DISK_READ, request, iov, n, offset);
+	return disk_io_run(&io, p);
 }
 
 int disk_write(struct disk *d, struct probe *p, uint64_t request, struct iovec *iov, unsigned n,
 	uint64_t offset)
 {
-	return transfer(d, p, request, true, iov, n, offset);
+	struct disk_io io;
+
+	disk_io_init(&io, d, DISK_WRITE, request, iov, n, offset);
+	return disk_io_run(&io, p);
 }
 
 int disk_flush(struct disk *d, struct probe *p, uint64_t request)
 {
-	int64_t ret;
+	struct disk_io io;
 
-	do
-		ret = host_call(d, p, request, SYS_fdatasync, NULL, 0, 0, 0);
-	while (ret == -EINTR);
-	return (int)ret;
+	disk_io_init(&io, d, DISK_FLUSH, request, NULL, 0, 0);
+	return disk_io_run(&io, p);
 }

@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The virtio block device: one request at a time, done when the notify returns.
+ * The virtio block device. Without an engine one request at a time, done when the notify returns; with
+ * one, many in flight, which come back in any order.
  *
  * A request is a stream of bytes that the device reads (header, then data to write) and one that it
  * writes (data read, then the status byte). How the driver cuts the streams into descriptors is its own
  * business (2.6.4.2), so neither is assumed to begin or end at a descriptor.
+ *
+ * Requests in flight are not ordered among each other, FLUSH included. That is enough: FLUSH is about
+ * writes which were completed before it was sent (5.2.6.2), so the host has them already when its
+ * fdatasync begins. A driver that wants a write covered waits for it first.
  */
 #include "vmm/virtio_blk.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <linux/virtio_ids.h>
 
 #define SECTOR 512u
 #define FEATURE(n) (1ull << (n))
 
-struct blk_request {
-	struct virtio_blk_outhdr hdr;
-	uint64_t data_out, data_in; /* bytes behind the header; bytes before the status */
-};
+/* In place of a status: the engine has it. */
+#define IN_FLIGHT (-1)
 
 static void guest_error(const struct virtio_blk *b, enum ew_guest_error error, uint64_t d0,
 	uint64_t d1, uint64_t d2)
@@ -54,9 +58,10 @@ static unsigned slice(
 }
 
 /* Copies the header once: what the guest does to it afterwards changes nothing. */
-static bool parse(struct virtio_blk *b, struct blk_request *r)
+static bool parse(struct virtio_blk_request *r)
 {
-	const struct virtq_chain *c = &b->chain;
+	const struct virtio_blk *b = r->blk;
+	const struct virtq_chain *c = &r->chain;
 	uint8_t *to = (uint8_t *)&r->hdr;
 	uint64_t bytes;
 	unsigned n;
@@ -65,10 +70,10 @@ static bool parse(struct virtio_blk *b, struct blk_request *r)
 		guest_error(b, EW_GERR_REQ_NO_HEADER, c->readable_bytes, 0, 0);
 		return false;
 	}
-	n = slice(b->iov, c->buf, c->readable, 0, sizeof(r->hdr));
+	n = slice(r->iov, c->buf, c->readable, 0, sizeof(r->hdr));
 	for (unsigned i = 0; i < n; i++) {
-		memcpy(to, b->iov[i].iov_base, b->iov[i].iov_len);
-		to += b->iov[i].iov_len;
+		memcpy(to, r->iov[i].iov_base, r->iov[i].iov_len);
+		to += r->iov[i].iov_len;
 	}
 	r->data_out = c->readable_bytes - sizeof(r->hdr);
 	r->data_in = c->writable_bytes ? c->writable_bytes - 1 : 0;
@@ -79,7 +84,7 @@ static bool parse(struct virtio_blk *b, struct blk_request *r)
 }
 
 /* Whole sectors, inside the disk? In an order that cannot overflow. */
-static bool range_ok(struct virtio_blk *b, uint64_t sector, uint64_t bytes)
+static bool range_ok(const struct virtio_blk *b, uint64_t sector, uint64_t bytes)
 {
 	uint64_t capacity = b->config.capacity;
 
@@ -94,126 +99,172 @@ static bool range_ok(struct virtio_blk *b, uint64_t sector, uint64_t bytes)
 	return true;
 }
 
-static uint8_t blk_in(struct virtio_blk *b, const struct blk_request *r, uint32_t *written)
+/*
+ * Whatever is wrong with a chain, it goes back to the driver with exactly one used entry. If its last
+ * byte is certain to be the status, that says how it went.
+ */
+static void give_back(struct virtio_blk_request *r, uint8_t status)
 {
-	const struct virtq_chain *c = &b->chain;
-	unsigned n;
+	struct virtio_blk *b = r->blk;
+	const struct virtq_chain *c = &r->chain;
+	const struct virtq_buf *last;
+
+	if (c->ends_writable) {
+		last = writable(c) + c->writable - 1;
+		__atomic_store_n(last->host + last->len - 1, status, __ATOMIC_RELAXED);
+		PROBE(*b->dev.env.probe, EW_REQ_STATUS, c->request, status,
+			last->gpa + last->len - 1);
+	}
+	virtq_push(r->queue, c, c->ends_writable ? r->written + 1 : 0);
+	r->next = b->free;
+	b->free = r;
+}
+
+static uint8_t io_status(struct virtio_blk_request *r, int result)
+{
+	if (result)
+		r->written = 0;
+	return result ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
+}
+
+/* By the engine, with the turn. */
+static void io_done(struct disk_io *io, int result)
+{
+	struct virtio_blk_request *r =
+		(struct virtio_blk_request *)((char *)io - offsetof(struct virtio_blk_request, io));
+
+	r->blk->dev.in_flight--;
+	give_back(r, io_status(r, result));
+}
+
+/* n pieces in r->iov: now, or handed to the engine. */
+static int begin_io(struct virtio_blk_request *r, enum disk_op op, unsigned n)
+{
+	struct virtio_blk *b = r->blk;
+
+	disk_io_init(&r->io, b->disk, op, r->chain.request, r->iov, n,
+		op == DISK_FLUSH ? 0 : r->hdr.sector * SECTOR);
+	/* Nothing to move is no work for a host. */
+	if (!b->engine || (op != DISK_FLUSH && !r->io.left))
+		return io_status(r, disk_io_run(&r->io, *b->dev.env.probe));
+	r->io.done = io_done;
+	b->dev.in_flight++;
+	b->engine->submit(b->engine, &r->io);
+	return IN_FLIGHT;
+}
+
+static int blk_in(struct virtio_blk_request *r)
+{
+	const struct virtq_chain *c = &r->chain;
 
 	if (r->data_out) {
-		guest_error(
-			b, EW_GERR_REQ_DIRECTION, r->hdr.type, c->buf[c->readable - 1].index, 0);
+		guest_error(r->blk, EW_GERR_REQ_DIRECTION, r->hdr.type,
+			c->buf[c->readable - 1].index, 0);
 		return VIRTIO_BLK_S_IOERR;
 	}
-	if (!range_ok(b, r->hdr.sector, r->data_in))
+	if (!range_ok(r->blk, r->hdr.sector, r->data_in))
 		return VIRTIO_BLK_S_IOERR;
-	n = slice(b->iov, writable(c), c->writable, 0, r->data_in);
-	if (disk_read(b->disk, *b->dev.env.probe, c->request, b->iov, n, r->hdr.sector * SECTOR))
-		return VIRTIO_BLK_S_IOERR;
-	*written = (uint32_t)r->data_in;
-	return VIRTIO_BLK_S_OK;
+	r->written = (uint32_t)r->data_in;
+	return begin_io(r, DISK_READ, slice(r->iov, writable(c), c->writable, 0, r->data_in));
 }
 
-static uint8_t blk_out(struct virtio_blk *b, const struct blk_request *r)
+static int blk_out(struct virtio_blk_request *r)
 {
-	const struct virtq_chain *c = &b->chain;
-	unsigned n;
+	const struct virtq_chain *c = &r->chain;
 
 	if (r->data_in) {
-		guest_error(b, EW_GERR_REQ_DIRECTION, r->hdr.type, writable(c)->index, 0);
+		guest_error(r->blk, EW_GERR_REQ_DIRECTION, r->hdr.type, writable(c)->index, 0);
 		return VIRTIO_BLK_S_IOERR;
 	}
-	if (b->disk->read_only) {
-		guest_error(b, EW_GERR_REQ_READ_ONLY, r->hdr.sector, r->data_out, 0);
+	if (r->blk->disk->read_only) {
+		guest_error(r->blk, EW_GERR_REQ_READ_ONLY, r->hdr.sector, r->data_out, 0);
 		return VIRTIO_BLK_S_IOERR;
 	}
-	if (!range_ok(b, r->hdr.sector, r->data_out))
+	if (!range_ok(r->blk, r->hdr.sector, r->data_out))
 		return VIRTIO_BLK_S_IOERR;
-	n = slice(b->iov, c->buf, c->readable, sizeof(r->hdr), r->data_out);
-	if (disk_write(b->disk, *b->dev.env.probe, c->request, b->iov, n, r->hdr.sector * SECTOR))
-		return VIRTIO_BLK_S_IOERR;
-	return VIRTIO_BLK_S_OK;
-}
-
-static uint8_t blk_flush(struct virtio_blk *b)
-{
-	return disk_flush(b->disk, *b->dev.env.probe, b->chain.request) ? VIRTIO_BLK_S_IOERR
-									: VIRTIO_BLK_S_OK;
+	return begin_io(
+		r, DISK_WRITE, slice(r->iov, c->buf, c->readable, sizeof(r->hdr), r->data_out));
 }
 
 /* 20 bytes, or as many as there is room for; of a larger buffer the rest is zeroed, so that the bytes
  * written are one piece and used.len can say so. */
-static uint8_t blk_get_id(struct virtio_blk *b, const struct blk_request *r, uint32_t *written)
+static int blk_get_id(struct virtio_blk_request *r)
 {
-	const struct virtq_chain *c = &b->chain;
-	unsigned n = slice(b->iov, writable(c), c->writable, 0, r->data_in);
+	const struct virtq_chain *c = &r->chain;
+	const struct disk *disk = r->blk->disk;
+	unsigned n = slice(r->iov, writable(c), c->writable, 0, r->data_in);
 	unsigned at = 0;
 
-	_Static_assert(sizeof(b->disk->id) == VIRTIO_BLK_ID_BYTES, "the device's ID");
+	_Static_assert(sizeof(disk->id) == VIRTIO_BLK_ID_BYTES, "the device's ID");
 	for (unsigned i = 0; i < n; i++) {
-		uint8_t *to = b->iov[i].iov_base;
-		size_t len = b->iov[i].iov_len, take = sizeof(b->disk->id) - at;
+		uint8_t *to = r->iov[i].iov_base;
+		size_t len = r->iov[i].iov_len, take = sizeof(disk->id) - at;
 
 		if (take > len)
 			take = len;
-		memcpy(to, b->disk->id + at, take);
+		memcpy(to, disk->id + at, take);
 		memset(to + take, 0, len - take);
 		at += (unsigned)take;
 	}
-	*written = (uint32_t)r->data_in;
+	r->written = (uint32_t)r->data_in;
 	return VIRTIO_BLK_S_OK;
 }
 
-static uint8_t execute(struct virtio_blk *b, const struct blk_request *r, uint32_t *written)
+static int execute(struct virtio_blk_request *r)
 {
 	switch (r->hdr.type) {
 	case VIRTIO_BLK_T_IN:
-		return blk_in(b, r, written);
+		return blk_in(r);
 	case VIRTIO_BLK_T_OUT:
-		return blk_out(b, r);
+		return blk_out(r);
 	case VIRTIO_BLK_T_FLUSH:
-		return blk_flush(b);
+		return begin_io(r, DISK_FLUSH, 0);
 	case VIRTIO_BLK_T_GET_ID:
-		return blk_get_id(b, r, written);
+		return blk_get_id(r);
 	default:
-		guest_error(b, EW_GERR_REQ_TYPE, r->hdr.type, 0, 0);
+		guest_error(r->blk, EW_GERR_REQ_TYPE, r->hdr.type, 0, 0);
 		return VIRTIO_BLK_S_UNSUPP;
 	}
 }
 
-/*
- * Whatever is wrong with a chain, it goes back to the driver with exactly one used entry. A chain with
- * a fault is not executed; if its last byte is certain to be the status, that says IOERR.
- */
-static void handle_chain(struct virtio_blk *b, struct virtq *q)
+/* A chain with a fault or without a status byte is not executed. */
+static void handle_chain(struct virtio_blk_request *r)
 {
-	const struct virtq_chain *c = &b->chain;
-	const struct virtq_buf *last;
-	struct blk_request r;
-	uint8_t status = VIRTIO_BLK_S_IOERR;
-	uint32_t written = 0;
-	bool ok = !c->fault && parse(b, &r);
+	const struct virtq_chain *c = &r->chain;
+	int status = VIRTIO_BLK_S_IOERR;
+	bool ok = !c->fault && parse(r);
 
-	if (!c->ends_writable) {
-		if (!c->fault)
-			guest_error(b, EW_GERR_REQ_NO_STATUS, c->head, 0, 0);
-		virtq_push(q, c, 0);
-		return;
-	}
-	if (ok)
-		status = execute(b, &r, &written);
-	last = writable(c) + c->writable - 1;
-	__atomic_store_n(last->host + last->len - 1, status, __ATOMIC_RELAXED);
-	PROBE(*b->dev.env.probe, EW_REQ_STATUS, c->request, status, last->gpa + last->len - 1);
-	virtq_push(q, c, written + 1);
+	r->written = 0;
+	if (!c->ends_writable && !c->fault)
+		guest_error(r->blk, EW_GERR_REQ_NO_STATUS, c->head, 0, 0);
+	else if (ok)
+		status = execute(r);
+	if (status != IN_FLIGHT)
+		give_back(r, (uint8_t)status);
 }
 
-static void process(struct virtio_device *dev, struct virtq *q)
+static bool process(struct virtio_device *dev, struct virtq *q)
 {
 	struct virtio_blk *b = (struct virtio_blk *)((char *)dev -
 						     offsetof(struct virtio_blk, dev));
 
-	while (!__atomic_load_n(dev->env.stop, __ATOMIC_RELAXED) && virtq_pop(q, &b->chain) > 0)
-		handle_chain(b, q);
+	while (!__atomic_load_n(dev->env.stop, __ATOMIC_RELAXED) && b->free) {
+		struct virtio_blk_request *r = b->free;
+
+		if (virtq_pop(q, &r->chain) <= 0)
+			return true;
+		b->free = r->next;
+		r->queue = q;
+		handle_chain(r);
+	}
+	return false;
+}
+
+static void add_request(struct virtio_blk *b, struct virtio_blk_request *r)
+{
+	r->blk = b;
+	r->next = b->free;
+	b->free = r;
 }
 
 void virtio_blk_init(
@@ -238,4 +289,23 @@ void virtio_blk_init(
 		.process = process};
 	virtq_init(&b->queue, env->mem, env->probe, env->next_request, device_id, 0,
 		VIRTIO_BLK_QUEUE_SIZE);
+	add_request(b, &b->one);
+}
+
+int virtio_blk_use_engine(struct virtio_blk *b, struct disk_engine *engine, struct err *e)
+{
+	b->many = calloc(VIRTIO_BLK_QUEUE_SIZE, sizeof(*b->many));
+	if (!b->many)
+		return err_set(e, -ENOMEM, "no memory for a disk's requests: free some");
+	b->engine = engine;
+	b->free = NULL;
+	for (unsigned i = VIRTIO_BLK_QUEUE_SIZE; i-- > 0;)
+		add_request(b, &b->many[i]);
+	return 0;
+}
+
+void virtio_blk_destroy(struct virtio_blk *b)
+{
+	free(b->many);
+	b->many = b->free = NULL;
 }

@@ -16,8 +16,17 @@ static void lower(struct virtio_device *dev)
 	dev->isr = 0;
 }
 
+void virtio_device_drain(struct virtio_device *dev)
+{
+	dev->draining++;
+	while (dev->in_flight)
+		dev->env.io->wait(dev->env.io);
+	dev->draining--;
+}
+
 static void reset(struct virtio_device *dev)
 {
+	virtio_device_drain(dev);
 	for (unsigned i = 0; i < dev->queues; i++)
 		virtq_reset(&dev->queue[i]);
 	virtio_device_accept_all(dev, 0);
@@ -112,40 +121,86 @@ static bool may_run(const struct virtio_device *dev)
 	       (dev->status & needed) == needed;
 }
 
-/*
- * All chains of one notify share one interrupt. With EVENT_IDX the driver does not notify again until
- * avail_event has moved on, so what it offered meanwhile has to be looked for.
- */
-void virtio_device_notify(struct virtio_device *dev, unsigned index)
+/* A notify as the driver made it: the queue it is for, if that may be processed. */
+static struct virtq *notified(struct virtio_device *dev, unsigned index)
 {
 	struct virtq *q = virtio_device_queue(dev, index);
-	uint16_t used, avail_idx, extra;
 
 	if (!q)
-		return;
+		return NULL;
 	if (!virtq_is_set_up(q)) {
 		PROBE(*dev->env.probe, EW_GUEST_ERROR, EW_GERR_NOTIFY_DISABLED, dev->id, index);
-		return;
+		return NULL;
 	}
 	if (!may_run(dev)) {
 		PROBE(*dev->env.probe, EW_GUEST_ERROR, EW_GERR_DRIVER_NOT_OK, dev->id, index,
 			dev->status);
-		return;
+		return NULL;
 	}
-	avail_idx = virtq_avail_idx(q);
-	PROBE(*dev->env.probe, EW_QUEUE_NOTIFY, dev->id, index, avail_idx, q->seen);
-	used = q->used_idx;
+	q->announced = virtq_avail_idx(q);
+	PROBE(*dev->env.probe, EW_QUEUE_NOTIFY, dev->id, index, q->announced, q->seen);
+	return q;
+}
+
+/* Chains beyond what the last notify announced were taken all the same. */
+static void unannounced(struct virtio_device *dev, struct virtq *q)
+{
+	uint16_t extra = (uint16_t)(q->seen - q->announced);
+
+	if (!q->event_idx || q->broken || !extra || extra > q->size)
+		return;
+	PROBE(*dev->env.probe, EW_NOTIFY_SUPPRESSED, dev->id, q->index, extra, q->announced,
+		q->seen);
+	q->announced = q->seen;
+}
+
+/*
+ * All chains of one notify that are done now share one interrupt. With EVENT_IDX the driver does not
+ * notify again until avail_event has moved on, so what it offered meanwhile has to be looked for.
+ */
+static void serve(struct virtio_device *dev, struct virtq *q)
+{
 	do
-		dev->process(dev, q);
-	while (q->event_idx && virtq_notifies_on(q));
-	extra = (uint16_t)(q->seen - avail_idx);
-	if (q->event_idx && !q->broken && extra)
-		PROBE(*dev->env.probe, EW_NOTIFY_SUPPRESSED, dev->id, index, extra, avail_idx,
-			q->seen);
-	if (q->used_idx != used)
+		q->unfinished = !dev->process(dev, q);
+	while (!q->unfinished && q->event_idx && virtq_notifies_on(q));
+	unannounced(dev, q);
+	if (q->used_idx != q->signalled)
 		virtio_device_used(dev, q);
 	if (q->broken)
 		virtio_device_needs_reset(dev);
+}
+
+void virtio_device_notify(struct virtio_device *dev, unsigned index)
+{
+	struct virtq *q = notified(dev, index);
+
+	if (q && dev->env.io)
+		dev->env.io->kick(dev->env.io, index);
+	else if (q)
+		serve(dev, q);
+}
+
+void virtio_device_serve(struct virtio_device *dev, unsigned index, bool is_notify)
+{
+	struct virtq *q = &dev->queue[index];
+
+	/* Between the notify and now the queue may have gone. */
+	if (dev->draining)
+		return;
+	if (is_notify ? notified(dev, index) != NULL : virtq_is_set_up(q) && may_run(dev))
+		serve(dev, q);
+}
+
+void virtio_device_completed(struct virtio_device *dev)
+{
+	for (unsigned i = 0; i < dev->queues; i++) {
+		struct virtq *q = &dev->queue[i];
+
+		if (q->unfinished && !dev->draining)
+			serve(dev, q);
+		else if (q->used_idx != q->signalled)
+			virtio_device_used(dev, q);
+	}
 }
 
 uint8_t virtio_device_read_isr(struct virtio_device *dev)

@@ -28,6 +28,14 @@ struct virtio_messages {
 	void (*send)(struct virtio_messages *m, int queue);
 };
 
+/* The thread that does a device's I/O, where that is not the one that notifies. */
+struct virtio_io {
+	/* The driver notified the queue: the thread is to call virtio_device_serve for it. */
+	void (*kick)(struct virtio_io *io, unsigned queue);
+	/* Lets the thread work until it has completed something; spurious returns are fine. */
+	void (*wait)(struct virtio_io *io);
+};
+
 /* What a device gets from its machine; all borrowed and outliving the device. */
 struct virtio_env {
 	struct guest_mem *mem;
@@ -37,6 +45,7 @@ struct virtio_env {
 	/* Nonzero once the machine is to stop; set by any thread. A device whose ring a guest refills
 	 * for ever (an IN request may write into the avail ring) looks here between two chains. */
 	const int *stop;
+	struct virtio_io *io; /* NULL: whoever notifies does the I/O before it goes on */
 };
 
 struct virtio_device {
@@ -48,8 +57,14 @@ struct virtio_device {
 	unsigned config_len;
 	struct virtq *queue;
 	unsigned queues;
-	/* Takes what is available in q and gives it back before it returns. */
-	void (*process)(struct virtio_device *dev, struct virtq *q);
+	/*
+	 * Takes what is available in q. Without env.io it has given all back when it returns; else
+	 * the rest is in_flight. False: it left chains in q, because the machine is to stop or too
+	 * much is in flight; it will be called again when something has been completed.
+	 */
+	bool (*process)(struct virtio_device *dev, struct virtq *q);
+	unsigned in_flight; /* requests that the host is at work on */
+	unsigned draining;  /* how many wait until that is none: nothing is taken meanwhile */
 
 	uint8_t status;                   /* VIRTIO_CONFIG_S_* as the driver wrote it */
 	uint8_t isr;                      /* VIRTIO_ISR_* */
@@ -59,7 +74,7 @@ struct virtio_device {
 /* More feature bits to offer (VIRTIO_F_*, VIRTIO_RING_F_*), before the guest runs. */
 void virtio_device_offer(struct virtio_device *dev, uint64_t features);
 
-/* Writing 0 resets the device: queues, features, ISR and line. */
+/* Writing 0 resets the device: queues, features, ISR and line, after virtio_device_drain. */
 void virtio_device_set_status(struct virtio_device *dev, uint8_t status);
 
 /* The driver takes what it wants of the first 32 feature bits; what was not offered is ignored. */
@@ -70,8 +85,23 @@ void virtio_device_accept_all(struct virtio_device *dev, uint64_t features);
 /* The queue, or NULL and a GUEST_ERROR (BAD_QUEUE). */
 struct virtq *virtio_device_queue(struct virtio_device *dev, unsigned index);
 
-/* The driver notified queue `index`: process it here and now, then interrupt if it wants that. */
+/* The driver notified queue `index`: process it here and now, then interrupt if it wants that; or
+ * hand it to env.io. */
 void virtio_device_notify(struct virtio_device *dev, unsigned index);
+
+/* env.io's thread: processes the queue. `is_notify`: nobody has looked at the notify yet, because KVM
+ * itself took it. */
+void virtio_device_serve(struct virtio_device *dev, unsigned index, bool is_notify);
+
+/* env.io's thread: requests have been completed. Interrupts, and takes what there was no room for. */
+void virtio_device_completed(struct virtio_device *dev);
+
+/*
+ * Waits until nothing is in flight, so that queues may be taken away: after it the host no longer
+ * touches what their descriptors named (virtio 1.1, 2.1.1: a reset device must not). What was in flight
+ * is completed as ever.
+ */
+void virtio_device_drain(struct virtio_device *dev);
 
 /* Entries were put into q's used ring: interrupt if the driver wants that. */
 void virtio_device_used(struct virtio_device *dev, struct virtq *q);

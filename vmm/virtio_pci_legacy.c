@@ -36,6 +36,7 @@ static void write_pfn(struct virtio_pci_legacy *t, uint32_t pfn)
 
 	if (!q)
 		return;
+	virtio_device_drain(t->dev);
 	if (!pfn) {
 		virtq_reset(q);
 		PROBE(*q->probe, EW_QUEUE_SETUP, q->device, q->index, q->size, 0, 0, 0);

@@ -144,6 +144,7 @@ void virtio_v1_disable(struct virtio_v1 *v)
 
 	if (!q)
 		return;
+	virtio_device_drain(v->dev);
 	size = q->size;
 	virtq_reset(q);
 	q->size = size;

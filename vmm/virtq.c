@@ -55,8 +55,8 @@ static void clear(struct virtq *q)
 {
 	q->desc_gpa = 0;
 	q->vring = (struct vring){0};
-	q->broken = false;
-	q->seen = q->used_idx = q->signalled = 0;
+	q->broken = q->unfinished = false;
+	q->seen = q->used_idx = q->signalled = q->announced = 0;
 }
 
 void virtq_reset(struct virtq *q)

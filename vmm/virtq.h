@@ -31,6 +31,9 @@ struct virtq {
 	uint16_t seen;      /* chains taken from the available ring, modulo 2^16 */
 	uint16_t used_idx;  /* entries put into the used ring, modulo 2^16; never read back */
 	uint16_t signalled; /* used_idx when the driver was last asked if it wants an interrupt */
+	uint16_t
+		announced; /* avail idx up to which chains were notified, or told not to have been */
+	bool unfinished;   /* the device left chains in it, for lack of room */
 };
 
 /* One descriptor that was accepted: inside memory, not empty. */

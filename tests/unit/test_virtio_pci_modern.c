@@ -266,13 +266,15 @@ static void test_indirect(void **state)
 
 /* What is offered while the device works comes without a notify; used_event spares its interrupt. */
 static struct machine *busy;
-static void (*busy_process)(struct virtio_device *dev, struct virtq *q);
+static bool (*busy_process)(struct virtio_device *dev, struct virtq *q);
 
-static void process_while_driver_offers(struct virtio_device *dev, struct virtq *q)
+static bool process_while_driver_offers(struct virtio_device *dev, struct virtq *q)
 {
-	busy_process(dev, q);
+	bool all = busy_process(dev, q);
+
 	if (busy->drv.avail_idx < 5)
 		offer(busy, VIRTIO_BLK_T_FLUSH, 0, 0, false);
+	return all;
 }
 
 static void test_notify_suppressed(void **state)
