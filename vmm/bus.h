@@ -11,7 +11,7 @@
 #include "tracer/err.h"
 #include "tracer/probe.h"
 
-#define BUS_MAX_REGIONS 64
+#define BUS_MAX_REGIONS 96
 
 /* Handles one access of `size` bytes (1, 2, 4 or 8) at `offset` inside the region. *value is the value
  * written (zero-extended), or receives the value read. */

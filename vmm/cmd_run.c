@@ -99,7 +99,7 @@ static int check_default_disk(const struct run_options *o, struct err *e)
 
 	if (o->disk_given)
 		return 0;
-	fd = open(o->disk, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	fd = open(o->disk[0].path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return 0; /* disk_open makes it, or says why not */
 	n = read(fd, magic, sizeof(magic));
@@ -109,7 +109,7 @@ static int check_default_disk(const struct run_options *o, struct err *e)
 	return err_set(e, -EEXIST,
 		"%s exists and is not a disk that exitwalk made; the guest would overwrite it: name "
 		"a disk by -d",
-		o->disk);
+		o->disk[0].path);
 }
 
 /* What four vCPUs would have by default is shared by more of them: a ring is touched as a whole. */
@@ -124,13 +124,23 @@ static size_t ring_slots(const struct run_options *o)
 	return slots;
 }
 
+/* A describing call failed: recorder_start says which. */
+static int no_track(struct run *r, struct err *e)
+{
+	int rc = recorder_start(r->recorder, e);
+
+	return rc ? rc
+		  : err_set(e, -ENOMEM, "out of memory for the recorder's rings: try --ring-slots");
+}
+
 static int open_recording(struct run *r, struct err *e)
 {
 	const struct recorder_opts opts = {.ring_slots = ring_slots(r->o)};
+	struct probe *io = NULL;
 	int rc;
 
 	if (!r->o->record)
-		return 0;
+		return machine_start_io(&r->machine, NULL, e);
 	rc = recorder_open(&r->recorder, r->o->file, &opts, e);
 	if (rc)
 		return rc;
@@ -138,21 +148,22 @@ static int open_recording(struct run *r, struct err *e)
 	if (rc)
 		return rc;
 	for (unsigned i = 0; i < r->machine.cpus.count; i++) {
-		struct probe *p;
 		char name[32];
+		struct probe *p;
 
 		snprintf(name, sizeof(name), "vCPU %u", i);
 		p = recorder_track(r->recorder, "vcpu", (int)i, name);
-		if (!p) { /* a describing call failed: recorder_start says which */
-			rc = recorder_start(r->recorder, e);
-			return rc ? rc
-				  : err_set(e, -ENOMEM,
-					    "out of memory for the recorder's rings: try "
-					    "--ring-slots");
-		}
+		if (!p)
+			return no_track(r, e);
 		machine_record(&r->machine, i, p, r->recorder);
 	}
-	return recorder_start(r->recorder, e);
+	if (drives_need_thread(&r->config.drives)) {
+		io = recorder_track(r->recorder, "thread", -1, "I/O thread");
+		if (!io)
+			return no_track(r, e);
+	}
+	rc = recorder_start(r->recorder, e);
+	return rc ? rc : machine_start_io(&r->machine, io, e);
 }
 
 /* Also after a failure: what has been recorded stays, and says how it ended. */
@@ -179,7 +190,8 @@ static void summary(const struct run *r)
 	for (unsigned i = 0; c->count > 1 && i < c->count; i++)
 		if (i == 0 || c->vcpu[i].exits > 1) /* one: it never ran */
 			printf("vCPU %-6u %" PRIu64 " exits\n", i, c->vcpu[i].exits);
-	printf("disk image  %s\n", r->o->disk);
+	for (unsigned i = 0; i < r->o->disks; i++)
+		printf("disk image  %s\n", r->o->disk[i].path);
 	if (!r->recorder)
 		return;
 	printf("recording   %s\n", r->o->file);
@@ -259,13 +271,18 @@ static int run_all(struct run *r, struct err *e)
 		.cmdline = r->cmdline,
 		.ram = (uint64_t)o->mem_mib << 20,
 		.cpus = o->cpus,
-		.disk_path = o->disk,
-		.disk_read_only = o->disk_read_only,
-		.disk_create = is_linux ? LINUX_DISK_BYTES : DISK_BYTES,
+		.drives = o->drives.choice,
+		.disks = o->disks,
 		.output = &r->output,
 	};
-	if (o->disk_read_only)
-		r->config.disk_create = 0;
+	for (unsigned i = 0; i < o->disks; i++)
+		r->config.disk[i] = (struct drive_image){
+			.path = o->disk[i].path,
+			.read_only = o->disk[i].read_only,
+			.create = o->disk[i].read_only ? 0
+				  : is_linux           ? LINUX_DISK_BYTES
+						       : DISK_BYTES,
+		};
 	if (is_linux)
 		run_linux_config(&r->linux_guest, &r->config);
 	rc = machine_create(&r->machine, &r->config, e);

@@ -112,6 +112,33 @@ static void meta_linux(struct steps *s, const struct run_linux *l)
 	META(s, "guest_initrd_bytes", "%zu", l->initrd_len);
 }
 
+/* The first disk's keys have no number: most recordings have one disk. */
+static void meta_drives(struct steps *s, const struct drives *d, const struct machine_config *c)
+{
+	const struct drive_choice *choice = &d->choice;
+
+	META(s, "disks", "%u", d->count);
+	for (unsigned i = 0; i < d->count; i++) {
+		char prefix[16] = "disk", key[32];
+
+		if (i)
+			snprintf(prefix, sizeof(prefix), "disk%u", i);
+		snprintf(key, sizeof(key), "%s_path", prefix);
+		META(s, key, "%s", c->disk[i].path);
+		snprintf(key, sizeof(key), "%s_bytes", prefix);
+		META(s, key, "%" PRIu64, d->drive[i].disk.sectors * 512);
+		snprintf(key, sizeof(key), "%s_mode", prefix);
+		META(s, key, "%s", c->disk[i].read_only ? "read-only" : "read-write");
+	}
+	META(s, "virtio", "%s", drives_transport(choice));
+	META(s, "virtio_event_idx", "%s", choice->event_idx ? "offered" : "not offered");
+	META(s, "virtio_indirect_desc", "%s", choice->indirect ? "offered" : "not offered");
+	META(s, "disk_io_thread", "%s", choice->io == DRIVE_IO_VCPU ? "vCPU" : "I/O thread");
+	META(s, "io_engine", "%s", drives_engine(d));
+	META(s, "kick", "%s", drives_kick(choice));
+	META(s, "interrupt", "%s", drives_interrupt(choice));
+}
+
 static void meta_machine(struct steps *s, const struct machine *m, const struct describe *d)
 {
 	const struct machine_config *c = d->config;
@@ -126,12 +153,7 @@ static void meta_machine(struct steps *s, const struct machine *m, const struct 
 		META(s, "guest_kernel_entry_why", "%s", d->kernel_entry_why);
 	}
 	META(s, "vcpus", "%u", m->cpus.count);
-	META(s, "disk_path", "%s", c->disk_path);
-	META(s, "disk_bytes", "%" PRIu64, m->disk.sectors * 512);
-	META(s, "disk_mode", "%s", c->disk_read_only ? "read-only" : "read-write");
-	META(s, "disk_io_thread", "vCPU");
-	META(s, "kick", "exit to the VMM (no ioeventfd)");
-	META(s, "interrupt", "KVM_IRQ_LINE (no irqfd)");
+	meta_drives(s, &m->drives, c);
 	META(s, "guest_debug", "not used (no single-step, no breakpoints)");
 	META(s, "tracefs", "not used");
 	META(s, "registers", "%s",
@@ -183,6 +205,13 @@ static void devices(struct steps *s, const struct machine *m, bool is_linux)
 		step(s, recorder_device(s->r, number, name, model));
 	MACHINE_DEVICES(DEVICE)
 #undef DEVICE
+	for (unsigned i = 0; i < m->drives.count; i++) {
+		const struct drive *d = &m->drives.drive[i];
+		char text[64];
+
+		snprintf(text, sizeof(text), "virtio-blk, %s", drives_transport(&m->drives.choice));
+		step(s, recorder_device(s->r, d->device, d->name, text));
+	}
 	for (unsigned i = 0; i < m->bus.count; i++) {
 		const struct bus_region *g = &m->bus.region[i];
 

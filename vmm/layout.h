@@ -28,6 +28,13 @@
 #define LAYOUT_IMAGE_MIN 0x100000
 
 /*
+ * Memory BARs of PCI functions, inside the bridge's window (ACPI_PCI_MMIO_FIRST), and virtio-mmio devices,
+ * outside of it and below the IOAPIC.
+ */
+#define LAYOUT_PCI_BARS 0xe0000000u
+#define LAYOUT_VIRTIO_MMIO 0xfe000000u
+
+/*
  * Pages that KVM on VT-x uses for itself (api.rst, KVM_SET_IDENTITY_MAP_ADDR and KVM_SET_TSS_ADDR:
  * one page and three pages). Above all RAM, below where a BIOS ROM would be.
  */

@@ -54,7 +54,6 @@ static int create_devices(struct machine *m, const struct machine_config *c, str
 {
 	const struct virtio_env env = {
 		.mem = &m->mem,
-		.irq = &m->blk_irq.line,
 		.probe = &m->turn.probe,
 		.next_request = &m->next_request,
 		.stop = &m->cpus.stop.why,
@@ -62,8 +61,6 @@ static int create_devices(struct machine *m, const struct machine_config *c, str
 	int rc;
 
 	kvm_irq_init(&m->uart_irq, m->kvm.vm_fd, EW_COM1_IRQ, MACHINE_DEV_COM1, &m->turn.probe);
-	kvm_irq_init(
-		&m->blk_irq, m->kvm.vm_fd, EW_VIRTIO_BLK_IRQ, MACHINE_DEV_BLK0, &m->turn.probe);
 	m->ports = (struct marker_ports){
 		.mem = &m->mem,
 		.probe = &m->turn.probe,
@@ -90,8 +87,7 @@ static int create_devices(struct machine *m, const struct machine_config *c, str
 	rc = pci_host_create(&m->pci, &m->bus, &m->turn.probe, e);
 	if (rc)
 		return rc;
-	return virtio_blk_pci_create(&m->blk, MACHINE_DEV_BLK0, "virtio-blk0", &env, &m->disk,
-		m->pci, &m->bus, EW_VIRTIO_BLK_DEVFN, EW_VIRTIO_BLK_IOBASE, e);
+	return drives_attach(&m->drives, &m->kvm, &env, &m->turn, m->pci, &m->bus, e);
 }
 
 /* The tables come first: the zero page points to them. */
@@ -109,7 +105,8 @@ static int load_linux(
 	uint64_t rsdp;
 	int rc;
 
-	acpi.pci_gsi[EW_VIRTIO_BLK_DEVFN >> 3] = EW_VIRTIO_BLK_IRQ;
+	for (unsigned i = 0; i < c->disks; i++)
+		drive_acpi(i, c->drives.transport, &acpi);
 	rc = acpi_build(&m->mem, &acpi, &rsdp, e);
 	if (rc == 0)
 		rc = linux_boot(&m->mem, &files, c->cmdline, rsdp, &start, e);
@@ -146,7 +143,7 @@ static int create_vm(struct machine *m, const struct machine_config *c, struct e
 	if (rc == 0)
 		rc = cpus_check(&m->kvm, c->cpus, e);
 	if (rc == 0)
-		rc = disk_open(&m->disk, c->disk_path, c->disk_read_only, c->disk_create, e);
+		rc = drives_open(&m->drives, &c->drives, c->disk, c->disks, e);
 	if (rc == 0)
 		rc = kvm_create_vm(&m->kvm, e);
 	if (rc == 0)
@@ -163,7 +160,7 @@ int machine_create(struct machine *m, const struct machine_config *c, struct err
 	uint64_t entry = 0;
 	int rc;
 
-	*m = (struct machine){.disk.fd = -1, .kvm = {.fd = -1, .vm_fd = -1}, .next_request = 1};
+	*m = (struct machine){.kvm = {.fd = -1, .vm_fd = -1}, .next_request = 1};
 	turn_init(&m->turn);
 	cpus_init(&m->cpus);
 	/* What is wrong with the guest's files is said first, whatever machine this is. */
@@ -194,8 +191,7 @@ int machine_create(struct machine *m, const struct machine_config *c, struct err
 /* KVM's file descriptors go before the memory that the VM uses. */
 void machine_destroy(struct machine *m)
 {
-	if (m->blk)
-		virtio_blk_pci_destroy(m->blk);
+	drives_destroy(&m->drives);
 	if (m->pci)
 		pci_host_destroy(m->pci);
 	if (m->uart)
@@ -204,10 +200,8 @@ void machine_destroy(struct machine *m)
 	kvm_close(&m->kvm);
 	if (m->mem.host)
 		mem_free(&m->mem);
-	if (m->disk.fd >= 0)
-		disk_close(&m->disk);
 	turn_destroy(&m->turn);
-	*m = (struct machine){.disk.fd = -1, .kvm = {.fd = -1, .vm_fd = -1}};
+	*m = (struct machine){.kvm = {.fd = -1, .vm_fd = -1}};
 }
 
 void machine_record(struct machine *m, unsigned vcpu, struct probe *p, const struct recorder *r)
@@ -216,7 +210,15 @@ void machine_record(struct machine *m, unsigned vcpu, struct probe *p, const str
 	m->cpus.vcpu[vcpu].recorder = r;
 }
 
+int machine_start_io(struct machine *m, struct probe *p, struct err *e)
+{
+	return drives_start(&m->drives, p, e);
+}
+
 enum ew_stop machine_run(struct machine *m)
 {
-	return cpus_run(&m->cpus);
+	enum ew_stop why = cpus_run(&m->cpus);
+
+	drives_stop(&m->drives);
+	return why;
 }

@@ -5,18 +5,16 @@
 
 #include "acpi_ports.h"
 #include "cpus.h"
-#include "disk.h"
+#include "drives.h"
 #include "guest_output.h"
 #include "kvm.h"
 #include "kvm_irq.h"
 #include "marker.h"
 #include "pci.h"
 #include "uart.h"
-#include "virtio_blk_pci.h"
 
-/* Devices as events number them: DEVICE(ID, number, name, model). */
+/* Devices as events number them: DEVICE(ID, number, name, model). Those of the disks are in drive.c. */
 #define MACHINE_DEVICES(DEVICE)                                                                    \
-	DEVICE(BLK0, 1, "virtio-blk0", "virtio-blk, legacy PCI")                                   \
 	DEVICE(COM1, 2, "com1", "16550A serial port")                                              \
 	DEVICE(PCI, 3, "pci0", "PCI host bridge, configuration mechanism 1")                       \
 	DEVICE(MARKER, 4, "marker", "marker, exit and POST ports")                                 \
@@ -34,12 +32,12 @@ struct machine_config {
 	size_t kernel_len;
 	const void *initrd; /* Linux; NULL: none */
 	size_t initrd_len;
-	const char *cmdline; /* of the guest */
-	uint64_t ram;        /* bytes, a multiple of 4096 */
-	unsigned cpus;       /* 1..ACPI_MAX_CPUS */
-	const char *disk_path;
-	bool disk_read_only;
-	uint64_t disk_create;        /* size of a disk that does not exist yet */
+	const char *cmdline;        /* of the guest */
+	uint64_t ram;               /* bytes, a multiple of 4096 */
+	unsigned cpus;              /* 1..ACPI_MAX_CPUS */
+	struct drive_choice drives; /* how the disks are attached */
+	struct drive_image disk[DRIVES_MAX];
+	unsigned disks;
 	struct guest_output *output; /* of the serial port; borrowed */
 };
 
@@ -50,12 +48,11 @@ struct machine {
 	struct kvm kvm;
 	struct guest_mem mem;
 	struct bus bus;
-	struct disk disk;
+	struct drives drives;
 	struct cpus cpus;
-	struct kvm_irq uart_irq, blk_irq;
+	struct kvm_irq uart_irq;
 	struct uart *uart;
 	struct pci_host *pci;
-	struct virtio_blk_pci *blk;
 	struct marker_ports ports;
 	struct acpi_ports acpi;
 	enum machine_end guest_end;
@@ -72,6 +69,10 @@ void machine_destroy(struct machine *m);
 
 /* The run of this vCPU is recorded by p. Before machine_run, once for each vCPU. */
 void machine_record(struct machine *m, unsigned vcpu, struct probe *p, const struct recorder *r);
+
+/* Starts the I/O thread, if there is to be one (drives_need_thread); p: its probe. Before machine_run,
+ * which ends it. */
+int machine_start_io(struct machine *m, struct probe *p, struct err *e);
 
 /* Runs the guest, vCPU 0 on the calling thread, until something ends it: m->cpus.stop has the details,
  * and is where other threads ask for the end. */

@@ -154,16 +154,16 @@ static bool file_has(const char *path, off_t at, const void *bytes, size_t len)
 /* A disk named by -d is used as it is. One with the default name is made anew if it is one of ours. */
 static int make_disk(const char *dir, const struct run_options *o, struct err *e)
 {
-	bool there = access(o->disk, F_OK) == 0;
+	char *disk = o->disk[0].path;
+	bool there = access(disk, F_OK) == 0;
 
 	if (there && o->disk_given)
 		return 0;
-	if (there && !file_has(o->disk, 0, EW_FS_MAGIC, sizeof(EW_FS_MAGIC) - 1) &&
-		!file_has(o->disk, DISK_SIGNATURE_AT, DISK_SIGNATURE, sizeof(DISK_SIGNATURE) - 1))
+	if (there && !file_has(disk, 0, EW_FS_MAGIC, sizeof(EW_FS_MAGIC) - 1) &&
+		!file_has(disk, DISK_SIGNATURE_AT, DISK_SIGNATURE, sizeof(DISK_SIGNATURE) - 1))
 		return err_set(e, -EEXIST,
-			"%s exists and is not a disk that exitwalk made: name a disk by -d",
-			o->disk);
-	return script(dir, "mkdisk.sh", (char *const[3]){o->disk}, NULL, 0, e);
+			"%s exists and is not a disk that exitwalk made: name a disk by -d", disk);
+	return script(dir, "mkdisk.sh", (char *const[3]){disk}, NULL, 0, e);
 }
 
 static int make_initrd(struct run_linux *l, const char *dir, char *modules, struct err *e)

@@ -21,6 +21,12 @@ enum {
 	KEY_KVM,
 	KEY_LINUX,
 	KEY_CPUS,
+	KEY_VIRTIO,
+	KEY_KICK,
+	KEY_IRQ,
+	KEY_IO,
+	KEY_EVENT_IDX,
+	KEY_INDIRECT,
 };
 
 static const struct argp_option options[] = {
@@ -37,7 +43,7 @@ static const struct argp_option options[] = {
 	{"initrd", 'i', "INITRD", 0, "Give that kernel this initrd", 2},
 	{"disk", 'd', "IMAGE[,ro]", 0,
 		"Use IMAGE as the guest's disk (FILE's name with .img; made if it is not there); ,ro: "
-		"read-only",
+		"read-only; given again: the next disk, up to 8",
 		2},
 	{"memory", 'm', "MIB", 0, "Give the guest MIB MiB of memory (64; Linux: 256)", 2},
 	{"cpus", KEY_CPUS, "N", 0,
@@ -45,6 +51,25 @@ static const struct argp_option options[] = {
 	{"append", KEY_APPEND, "WORDS", 0, "Put WORDS on the guest's command line", 2},
 	{"repeat", KEY_REPEAT, "N", 0,
 		"Let the built-in guest repeat its list of writes N times (1)", 2},
+	{"virtio", KEY_VIRTIO, "TRANSPORT", 0,
+		"How the guest reaches its disks: legacy PCI, modern PCI or mmio (legacy)", 4},
+	{"kick", KEY_KICK, "WAY", 0,
+		"How its notifies arrive: exit, by an exit to the VMM; ioeventfd, at the I/O thread "
+		"without one (exit)",
+		4},
+	{"irq", KEY_IRQ, "WAY", 0,
+		"How interrupts leave: line, by KVM_IRQ_LINE; msix, by KVM_SIGNAL_MSI; irqfd, by an "
+		"eventfd, as MSI-X where the transport has it (line; modern PCI: msix)",
+		4},
+	{"io", KEY_IO, "THREAD", 0,
+		"Who reads and writes the images: vcpu, the vCPU's thread inside the exit; thread, an "
+		"I/O thread by io_uring; thread,pwrite: an I/O thread, one after the other (vcpu; with "
+		"--kick ioeventfd: thread)",
+		4},
+	{"event-idx", KEY_EVENT_IDX, NULL, 0,
+		"Offer VIRTIO_RING_F_EVENT_IDX: driver and disk say when they want to be told", 4},
+	{"indirect", KEY_INDIRECT, NULL, 0,
+		"Offer VIRTIO_RING_F_INDIRECT_DESC: one ring entry per request", 4},
 	{"timeout", KEY_TIMEOUT, "SECONDS", 0,
 		"End a guest that still runs then (60; Linux: 0, which is never)", 3},
 	{"kvm", KEY_KVM, "DEVICE", 0, "Use this KVM device (" KVM_DEVICE ")", 3},
@@ -71,18 +96,31 @@ static void disk(struct argp_state *state, struct run_options *o, const char *ar
 {
 	const char *comma = strrchr(arg, ',');
 	size_t len = strlen(arg);
+	struct run_disk *d = &o->disk[o->disks];
 
-	if (comma && strcmp(comma, ",ro") == 0) {
-		o->disk_read_only = true;
-		len = (size_t)(comma - arg);
+	if (o->disks == DRIVES_MAX) {
+		argp_error(state, "a guest can have %d disks, and there are more", DRIVES_MAX);
+		return;
 	}
+	d->read_only = comma && strcmp(comma, ",ro") == 0;
+	if (d->read_only)
+		len = (size_t)(comma - arg);
 	if (len == 0)
 		argp_error(state, "-d needs the name of an image");
-	free(o->disk);
-	o->disk = strndup(arg, len);
-	o->disk_given = true;
-	if (!o->disk)
+	d->path = strndup(arg, len);
+	if (!d->path)
 		argp_failure(state, 1, ENOMEM, "-d");
+	o->disk_given = true;
+	o->disks++;
+}
+
+static void choice(struct argp_state *state, struct run_options *o, const char *option,
+	const char *(*set)(struct drive_options *o, const char *word), const char *word)
+{
+	const char *words = set(&o->drives, word);
+
+	if (words)
+		argp_error(state, "%s takes %s, not '%s'", option, words, word);
 }
 
 static void append(struct argp_state *state, struct run_options *o, const char *words)
@@ -107,7 +145,10 @@ bool run_options_linux(const struct run_options *o)
 static void finish(struct argp_state *state, struct run_options *o)
 {
 	bool is_linux = run_options_linux(o);
+	const char *contradiction = drive_options_finish(&o->drives, is_linux);
 
+	if (contradiction)
+		argp_error(state, "%s", contradiction);
 	if (o->linux_demo && (o->kernel || o->initrd))
 		argp_error(state,
 			"--linux finds its own kernel and makes its own initrd: leave out "
@@ -175,6 +216,24 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_KVM:
 		o->kvm_device = arg;
 		break;
+	case KEY_VIRTIO:
+		choice(state, o, "--virtio", drive_option_virtio, arg);
+		break;
+	case KEY_KICK:
+		choice(state, o, "--kick", drive_option_kick, arg);
+		break;
+	case KEY_IRQ:
+		choice(state, o, "--irq", drive_option_irq, arg);
+		break;
+	case KEY_IO:
+		choice(state, o, "--io", drive_option_io, arg);
+		break;
+	case KEY_EVENT_IDX:
+		o->drives.choice.event_idx = true;
+		break;
+	case KEY_INDIRECT:
+		o->drives.choice.indirect = true;
+		break;
 	case KEY_NO_RECORD:
 		o->record = false;
 		break;
@@ -231,21 +290,23 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct err *
 	};
 	if (!o->append || argp_parse(&run_argp, argc, argv, 0, NULL, o))
 		return err_set(e, -ENOMEM, "out of memory: free some");
-	if (!o->disk)
-		o->disk = default_disk(o->file);
-	if (!o->disk)
+	if (!o->disks)
+		o->disk[o->disks++].path = default_disk(o->file);
+	if (!o->disk[0].path)
 		return err_set(e, -ENOMEM, "out of memory: free some");
-	if (strcmp(o->disk, o->file) == 0)
-		return err_set(e, -EINVAL,
-			"the recording and the disk are the same file, %s: give another one by -d "
-			"or -o",
-			o->file);
+	for (unsigned i = 0; i < o->disks; i++)
+		if (strcmp(o->disk[i].path, o->file) == 0)
+			return err_set(e, -EINVAL,
+				"the recording and the disk are the same file, %s: give another "
+				"one by -d or -o",
+				o->file);
 	return 0;
 }
 
 void run_options_free(struct run_options *o)
 {
-	free(o->disk);
+	while (o->disks)
+		free(o->disk[--o->disks].path);
 	free(o->append);
-	o->disk = o->append = NULL;
+	o->append = NULL;
 }

@@ -6,14 +6,22 @@
 #include <argp.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include "drive_options.h"
 #include "tracer/err.h"
 
+struct run_disk {
+	char *path; /* owned */
+	bool read_only;
+};
+
 struct run_options {
-	const char *file;                /* the recording */
-	char *disk;                      /* owned */
-	bool disk_given, disk_read_only; /* given: by -d, not derived from `file` */
-	const char *kernel, *initrd;     /* -k, -i; NULL: not given */
-	bool linux_demo;                 /* --linux */
+	const char *file; /* the recording */
+	struct run_disk disk[DRIVES_MAX];
+	unsigned disks;  /* at least one */
+	bool disk_given; /* by -d; else there is one, whose name is derived from `file` */
+	struct drive_options drives;
+	const char *kernel, *initrd; /* -k, -i; NULL: not given */
+	bool linux_demo;             /* --linux */
 	unsigned mem_mib, cpus;
 	char *append;     /* owned, never NULL */
 	unsigned timeout; /* s, 0: none */

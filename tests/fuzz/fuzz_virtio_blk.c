@@ -5,20 +5,22 @@
  * is not touched (ASan: guest memory is a heap block), every chain taken comes back exactly once, and a
  * read gives no more bits than its size.
  *
- * sources: vmm/bus.c vmm/pci.c vmm/mem.c vmm/disk.c vmm/virtq.c vmm/virtio_device.c vmm/virtio_blk.c vmm/virtio_pci_legacy.c vmm/virtio_blk_pci.c
+ * sources: vmm/bus.c vmm/pci.c vmm/mem.c vmm/disk.c vmm/virtq.c vmm/virtio_device.c vmm/virtio_blk.c vmm/virtio_pci_legacy.c
  */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
 #include <linux/virtio_blk.h>
+#include <linux/virtio_ids.h>
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
 #include "fuzz.h"
 #include "vmm/guest_abi.h"
 #include "vmm/pci.h"
-#include "vmm/virtio_blk_pci.h"
+#include "vmm/virtio_blk.h"
+#include "vmm/virtio_pci_legacy.h"
 
 struct machine {
 	struct guest_mem mem;
@@ -30,7 +32,8 @@ struct machine {
 	int stop;
 	struct disk disk;
 	struct pci_host *pci;
-	struct virtio_blk_pci *blk;
+	struct virtio_blk blk;
+	struct virtio_pci_legacy legacy;
 	uint32_t ring; /* where the driver thinks its ring is */
 	uint16_t avail_idx;
 };
@@ -156,8 +159,10 @@ static void machine_init(struct machine *m)
 	m->disk = (struct disk){.fd = memfd_create("disk", MFD_CLOEXEC), .sectors = SECTORS};
 	check(m->disk.fd >= 0 && !ftruncate(m->disk.fd, SECTORS * 512));
 	check(!pci_host_create(&m->pci, &m->bus, &m->probe, NULL));
-	check(!virtio_blk_pci_create(&m->blk, 1, "virtio-blk0", &env, &m->disk, m->pci, &m->bus,
-		EW_VIRTIO_BLK_DEVFN, EW_VIRTIO_BLK_IOBASE, NULL));
+	virtio_blk_init(&m->blk, 1, &env, &m->disk);
+	check(!virtio_pci_legacy_attach(&m->legacy, &m->blk.dev, "virtio-blk0",
+		VIRTIO_TRANS_ID_BLOCK, 0x01800000, m->pci, &m->bus, EW_VIRTIO_BLK_DEVFN,
+		EW_VIRTIO_BLK_IOBASE, NULL));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -175,7 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(m.fake.pops == m.fake.useds && m.fake.depth == 0);
 	check(m.next_request == m.fake.pops + 1u);
 	check(lseek(m.disk.fd, 0, SEEK_END) == SECTORS * 512); /* nothing beyond the disk's end */
-	virtio_blk_pci_destroy(m.blk);
+	virtio_blk_destroy(&m.blk);
 	pci_host_destroy(m.pci);
 	close(m.disk.fd);
 	free(m.mem.host);

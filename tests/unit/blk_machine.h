@@ -11,10 +11,12 @@
 #include <linux/pci_regs.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
 
 #include "vmm/guest_abi.h"
 #include "vmm/pci.h"
-#include "vmm/virtio_blk_pci.h"
+#include "vmm/virtio_blk.h"
+#include "vmm/virtio_pci_legacy.h"
 
 #define RAM 0x40000u
 #define RING 0x1000u /* three pages */
@@ -38,7 +40,8 @@ struct machine {
 	struct disk disk;
 	char path[64];
 	struct pci_host *pci;
-	struct virtio_blk_pci *blk;
+	struct virtio_blk blk;
+	struct virtio_pci_legacy legacy;
 	struct fake_driver drv;
 	unsigned snapshots[3];
 };
@@ -97,8 +100,10 @@ static inline int machine_init(void **state, bool read_only)
 	assert_int_equal(mem_alloc(&m->mem, RAM, &e), 0);
 	assert_int_equal(disk_open(&m->disk, m->path, read_only, 0, &e), 0);
 	assert_int_equal(pci_host_create(&m->pci, &m->bus, &m->probe, &e), 0);
-	assert_int_equal(virtio_blk_pci_create(&m->blk, DEVICE, "virtio-blk0", &env, &m->disk,
-				 m->pci, &m->bus, EW_VIRTIO_BLK_DEVFN, IO, &e),
+	virtio_blk_init(&m->blk, DEVICE, &env, &m->disk);
+	assert_int_equal(virtio_pci_legacy_attach(&m->legacy, &m->blk.dev, "virtio-blk0",
+				 VIRTIO_TRANS_ID_BLOCK, 0x01800000, m->pci, &m->bus,
+				 EW_VIRTIO_BLK_DEVFN, IO, &e),
 		0);
 	driver_init(m);
 	m->fake.n = 0;
@@ -119,7 +124,7 @@ static inline int teardown(void **state)
 {
 	struct machine *m = *state;
 
-	virtio_blk_pci_destroy(m->blk);
+	virtio_blk_destroy(&m->blk);
 	pci_host_destroy(m->pci);
 	disk_close(&m->disk);
 	unlink(m->path);

@@ -104,7 +104,8 @@ static struct fixture *make_cpus(unsigned cpus, const char *code, size_t len)
 		.cmdline = "",
 		.ram = LAYOUT_RAM_MIN_MIB << 20,
 		.cpus = cpus,
-		.disk_path = f->disk,
+		.disk = {{.path = f->disk}},
+		.disks = 1,
 		.output = &f->output,
 	};
 	rc = machine_create(&f->m, &c, &e);
