@@ -105,6 +105,8 @@ enum ew_stop cpus_run(struct cpus *c)
 	vcpu_run(&c->vcpu[0]);
 	while (--started)
 		pthread_join(c->vcpu[started].thread, NULL);
+	if (c->at_rest)
+		c->at_rest(c->ctx);
 	c->end = probe_now();
 	PROBE_AT(p, c->end, EW_MACHINE_STOP, (uint64_t)c->stop.why,
 		(uint64_t)(int64_t)c->stop.status);

@@ -12,6 +12,9 @@ struct cpus {
 	struct stop stop;
 	uint64_t exits; /* returns of KVM_RUN so far, of all of them = the last exit's number */
 	uint64_t start, end; /* CLOCK_MONOTONIC before the first KVM_RUN and after the last, ns */
+	void (*at_rest)(
+		void *ctx); /* no vCPU runs any more; the machine has not stopped yet. Or NULL */
+	void *ctx;
 };
 
 /* Before anything else, so that `stop` can be asked whatever follows. */

@@ -15,8 +15,8 @@
 #define LEGACY_CLASS_REV 0x01800000u /* mass storage, other; revision 0 */
 #define MODERN_CLASS_REV 0x01800001u
 
-/* The recording's number: the first disk's is 1 in all recordings, behind it come other devices. */
-enum { FIRST_DEVICE = 1, OTHER_DEVICES = 15 };
+/* The recording's number of the first disk, in all recordings; the others come behind other devices. */
+enum { FIRST_DEVICE = 1 };
 /* Interrupt lines of the first IOAPIC beyond those that a PC's 8259s know. */
 enum { SECOND_GSI = 16 };
 enum { LEGACY_PORTS = 0x80, MMIO_STEP = 0x1000 };
@@ -48,7 +48,6 @@ void drive_acpi(unsigned number, enum drive_transport transport, struct acpi_con
 int drive_open(struct drive *d, unsigned number, const struct drive_image *image, struct err *e)
 {
 	*d = (struct drive){.number = number,
-		.device = number ? OTHER_DEVICES + number : FIRST_DEVICE,
 		.irqfd_line.irqfd = {.fd = -1, .resample_fd = -1},
 		.kick.fd = {-1, -1}};
 	snprintf(d->name, sizeof(d->name), "virtio-blk%u", number);
@@ -191,6 +190,7 @@ int drive_attach(struct drive *d, const struct drive_shared *s, struct err *e)
 	uint64_t features = 0;
 	int rc;
 
+	d->device = d->number ? s->next_device + d->number - 1 : FIRST_DEVICE;
 	if (s->thread)
 		d->kick.turn = s->thread->turn;
 	rc = wire_line(d, s, &env.irq, e);

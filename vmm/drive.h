@@ -51,6 +51,7 @@ struct drive_shared {
 	struct kvm_routes *routes; /* for MSI-X by irqfd */
 	struct io_engine *engine;  /* NULL: the vCPU's thread does the I/O */
 	struct io_thread *thread;  /* NULL: none is needed */
+	unsigned next_device;      /* the recording's first free number */
 };
 
 struct drive {

@@ -78,13 +78,15 @@ static int create_shared(struct drives *d, const struct kvm *k, struct turn *tur
 }
 
 int drives_attach(struct drives *d, const struct kvm *k, const struct virtio_env *env,
-	struct turn *turn, struct pci_host *pci, struct bus *bus, struct err *e)
+	struct turn *turn, struct pci_host *pci, struct bus *bus, unsigned next_device,
+	struct err *e)
 {
 	const struct drive_shared shared = {
 		.choice = &d->choice,
 		.env = env,
 		.pci = pci,
 		.bus = bus,
+		.next_device = next_device,
 		.vm = &d->vm,
 		.routes = &d->routes,
 		.engine = d->choice.io != DRIVE_IO_VCPU ? &d->engine : NULL,

@@ -21,10 +21,11 @@ struct drives {
 int drives_open(struct drives *d, const struct drive_choice *choice,
 	const struct drive_image *image, unsigned count, struct err *e);
 
-/* Plugs all in; env without irq and io. -ENOTSUP if this KVM lacks what the choice needs. After an error:
+/* Plugs all in; env without irq and io, next_device: the first free number of the recording's devices. -ENOTSUP if this KVM lacks what the choice needs. After an error:
  * do not run the machine. */
 int drives_attach(struct drives *d, const struct kvm *k, const struct virtio_env *env,
-	struct turn *turn, struct pci_host *pci, struct bus *bus, struct err *e);
+	struct turn *turn, struct pci_host *pci, struct bus *bus, unsigned next_device,
+	struct err *e);
 
 /* Is there an I/O thread? For the disks' I/O, or for ends of interrupts only. */
 bool drives_need_thread(const struct drive_choice *c);

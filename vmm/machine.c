@@ -87,7 +87,8 @@ static int create_devices(struct machine *m, const struct machine_config *c, str
 	rc = pci_host_create(&m->pci, &m->bus, &m->turn.probe, e);
 	if (rc)
 		return rc;
-	return drives_attach(&m->drives, &m->kvm, &env, &m->turn, m->pci, &m->bus, e);
+	return drives_attach(&m->drives, &m->kvm, &env, &m->turn, m->pci, &m->bus,
+		c->is_linux ? MACHINE_DEV_END : MACHINE_DEV_ACPI, e);
 }
 
 /* The tables come first: the zero page points to them. */
@@ -215,10 +216,14 @@ int machine_start_io(struct machine *m, struct probe *p, struct err *e)
 	return drives_start(&m->drives, p, e);
 }
 
+static void at_rest(void *ctx)
+{
+	drives_stop(&((struct machine *)ctx)->drives);
+}
+
 enum ew_stop machine_run(struct machine *m)
 {
-	enum ew_stop why = cpus_run(&m->cpus);
-
-	drives_stop(&m->drives);
-	return why;
+	m->cpus.at_rest = at_rest;
+	m->cpus.ctx = m;
+	return cpus_run(&m->cpus);
 }

@@ -23,6 +23,7 @@ enum machine_device {
 #define DEVICE(id, number, name, model) MACHINE_DEV_##id = number,
 	MACHINE_DEVICES(DEVICE)
 #undef DEVICE
+		MACHINE_DEV_END, /* from here on those of other disks; without ACPI its number is theirs */
 };
 
 struct machine_config {
