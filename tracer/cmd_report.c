@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "cmd.h"
+#include "kvm_account.h"
 #include "reader.h"
 #include "report.h"
 #include "sql.h"
@@ -142,6 +143,25 @@ static int text_list(
 	return ret;
 }
 
+static int text_account_line(void *ctx, const struct kvm_line *line)
+{
+	const struct textout *o = ctx;
+
+	printf("  vCPU %-3" PRId64 "%9" PRId64 "  ", line->vcpu, line->count);
+	fputs(line->part ? "  " : "", stdout);
+	textout_put(o, line->name, line->part ? 24 : 26);
+	putchar(' ');
+	textout_put(o, line->what, 0);
+	putchar('\n');
+	return 0;
+}
+
+static int text_account(struct recording *rec, struct textout *o, struct err *e)
+{
+	textout_heading(o, "the exits that KVM counted, and those that came to the VMM");
+	return kvm_account_lines(rec->db, text_account_line, o, e);
+}
+
 static int text_report(struct recording *rec, const struct reader_args *a, struct err *e)
 {
 	struct textout o;
@@ -154,6 +174,8 @@ static int text_report(struct recording *rec, const struct reader_args *a, struc
 		ret = text_section(rec, &o, &report_sections[i], e);
 	for (size_t i = 0; !ret && i < report_list_count; i++)
 		ret = text_list(rec, &o, &report_lists[i], e);
+	if (!ret)
+		ret = text_account(rec, &o, e);
 	return ret;
 }
 
@@ -209,6 +231,20 @@ static int json_list(
 	return ret;
 }
 
+static int json_account_line(void *ctx, const struct kvm_line *line)
+{
+	struct json *j = ctx;
+
+	json_object(j, NULL);
+	json_int(j, "vcpu", line->vcpu);
+	json_string(j, "name", line->name);
+	json_int(j, "count", line->count);
+	json_string(j, "what", line->what);
+	json_bool(j, "part", line->part);
+	json_end_object(j);
+	return 0;
+}
+
 static int json_report(struct recording *rec, const struct reader_args *a, struct err *e)
 {
 	struct json j;
@@ -225,6 +261,11 @@ static int json_report(struct recording *rec, const struct reader_args *a, struc
 		ret = json_section(rec, &j, &report_sections[i], e);
 	for (size_t i = 0; !ret && i < report_list_count; i++)
 		ret = json_list(rec, &j, report_lists[i].key, report_lists[i].sql, e);
+	if (!ret) {
+		json_array(&j, "kvm_account");
+		ret = kvm_account_lines(rec->db, json_account_line, &j, e);
+		json_end_array(&j);
+	}
 	json_end_object(&j);
 	return ret;
 }
