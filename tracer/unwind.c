@@ -35,6 +35,8 @@ const char *unwind_how_name(enum unwind_how how)
 		[UNWIND_RIP] = "rip",
 		[UNWIND_FP] = "fp",
 		[UNWIND_PT_REGS] = "pt_regs",
+		[UNWIND_ORC] = "orc",
+		[UNWIND_SCAN] = "scan",
 	};
 
 	return name[how];
