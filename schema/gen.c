@@ -45,7 +45,7 @@ bool gen_has_enum(const char *name)
 	for (size_t i = 0; i < NAMES; i++)
 		if (strcmp(names[i].enum_name, name) == 0)
 			return true;
-	return strcmp(name, "region") == 0 || strcmp(name, "device") == 0;
+	return false;
 }
 
 static const char *name_of(const char *enum_name, long value)

@@ -11,7 +11,7 @@ SCHEMA_GENERATED := $(SCHEMA_OUT)/generated.sql $(SCHEMA_OUT)/schema_sql.c $(SCH
 SCHEMA_OBJS := $(SCHEMA_OUT)/schema_sql.o
 
 $(SCHEMA_GEN): schema/gen.c schema/gen_text.c schema/gen.h tracer/events.def tracer/names.def \
-		tracer/probe.h
+		tracer/hw_exits.def tracer/hw_exit.h tracer/probe.h
 	@mkdir -p $(@D)
 	$(call say,HOSTCC,$@)
 	$(Q)$(HOSTCC) -std=gnu17 -O1 -Wall -Wextra -D_GNU_SOURCE -I. -o $@ schema/gen.c schema/gen_text.c

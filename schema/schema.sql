@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- exitwalk recording, schema version 1 (PRAGMA user_version), application_id 0x45585731 "EXW1".
 -- Tables are the implementation; the v_* views (views.sql and the generated ones) are the contract.
--- Times are CLOCK_MONOTONIC nanoseconds. 64-bit unsigned values (addresses) are stored as SQLite's
+-- Times are nanoseconds of the clock that meta names. 64-bit unsigned values (addresses) are stored as SQLite's
 -- signed 64-bit integers with the same bits: print them with printf('%x').
 
 -- Written before the run --------------------------------------------------------------------------
@@ -29,16 +29,19 @@ CREATE TABLE event(id INTEGER PRIMARY KEY, ts INTEGER NOT NULL, dur INTEGER, kin
 -- Payloads of events (marker structs, register and stack snapshots).
 CREATE TABLE payload(event_id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 -- One return of KVM_RUN. The t_* after t_exit are NULL when that did not happen (or the recording was
--- cut off in between). isa, hw_reason, hw_qual: NULL unless a hardware reason was recorded.
+-- cut off in between). isa, hw_reason, hw_qual: NULL unless a hardware reason was recorded; then an exit
+-- is one of the hardware, t_exit is the tracepoint kvm_exit's time, t_entry kvm_entry's, and kvm_reason
+-- is NULL unless KVM_RUN returned with it.
 -- rip is KVM's; insn_rip is the address of the instruction that exited (derived from the bytes around
 -- rip, NULL if they do not tell), insn its bytes.
 CREATE TABLE vm_exit(id INTEGER PRIMARY KEY, event_id INTEGER NOT NULL, track INTEGER NOT NULL,
-	isa INTEGER, hw_reason INTEGER, hw_qual INTEGER, kvm_reason INTEGER NOT NULL, space INTEGER,
+	isa INTEGER, hw_reason INTEGER, hw_qual INTEGER, kvm_reason INTEGER, space INTEGER,
 	addr INTEGER, size INTEGER, count INTEGER, is_write INTEGER, value INTEGER, rip INTEGER,
 	insn_rip INTEGER, insn BLOB, region INTEGER, result INTEGER, t_exit INTEGER NOT NULL,
 	t_dispatch INTEGER, t_done INTEGER, t_entry INTEGER);
+-- n is NULL where it is not known how many were lost.
 CREATE TABLE loss(id INTEGER PRIMARY KEY, track INTEGER NOT NULL, ts0 INTEGER NOT NULL,
-	ts1 INTEGER NOT NULL, n INTEGER NOT NULL);
+	ts1 INTEGER NOT NULL, n INTEGER);
 
 -- Derived at the end from the above (derive_all) ----------------------------------------------------
 -- A system call of a guest process, from its two markers.

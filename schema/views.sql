@@ -10,9 +10,19 @@ SELECT t.name, l.ts0, l.ts1, l.n FROM loss l LEFT JOIN track t ON t.id = l.track
 
 CREATE VIEW v_exit(id, ts_ns, vcpu, isa, hw_reason, hw_reason_name, kvm_reason, kvm_reason_name, rip,
 	symbol, space, addr, size, is_write, value, device, dispatch_ns, total_ns) AS
-SELECT x.id, x.t_exit, t.vcpu, x.isa, x.hw_reason, NULL, x.kvm_reason,
+SELECT x.id, x.t_exit, t.vcpu, x.isa, x.hw_reason,
+	-- VT-x: the basic reason is 15:0, and bit 31 says that VM entry failed (tracer/hw_exit.h).
+	CASE WHEN x.hw_reason IS NULL THEN NULL ELSE coalesce((SELECT name FROM enum_name
+			WHERE enum = CASE x.isa WHEN 1 THEN 'vmx_exit' WHEN 2 THEN 'svm_exit' END
+			AND value = CASE x.isa WHEN 1 THEN x.hw_reason & 0xffff ELSE x.hw_reason END),
+		printf('unknown 0x%x', x.hw_reason)) ||
+		CASE WHEN x.isa = 1 AND x.hw_reason & 0x80000000 THEN ' (failed VM entry)' ELSE '' END ||
+		CASE WHEN x.isa = 1 AND x.hw_reason & 0x08000000 THEN ' (in an enclave)' ELSE '' END ||
+		CASE WHEN x.isa = 1 AND x.hw_reason & 0x04000000 THEN ' (bus lock)' ELSE '' END END,
+	x.kvm_reason,
+	CASE WHEN x.kvm_reason IS NULL THEN NULL ELSE
 	coalesce((SELECT name FROM enum_name WHERE enum = 'kvm_exit' AND value = x.kvm_reason),
-		printf('unknown %d', x.kvm_reason)),
+		printf('unknown %d', x.kvm_reason)) END,
 	coalesce(x.insn_rip, x.rip),
 	(SELECT CASE WHEN coalesce(x.insn_rip, x.rip) < s.addr + max(s.size, 1)
 		THEN printf('%s+0x%x', s.name, coalesce(x.insn_rip, x.rip) - s.addr) END

@@ -240,7 +240,7 @@ int check_losses(struct check *c, struct err *e)
 			c, CHECK_FAIL, "losses", "loss %" PRId64 " ends before it begins", turned);
 	if (!ret)
 		ret = sql_prepare(c->db, &row, e,
-			"SELECT source, sum(n), count(*), sum(ts1_ns - ts0_ns) FROM v_loss GROUP "
+			"SELECT source, coalesce(sum(n), 'uncounted'), count(*), sum(ts1_ns - ts0_ns) FROM v_loss GROUP "
 			"BY 1");
 	while (!ret && (ret = sql_step(row, e)) > 0) {
 		any = true;

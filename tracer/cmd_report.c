@@ -21,7 +21,8 @@ static const struct argp argp = {options, parse, "FILE",
 	"Statistics of the recording FILE: exits by reason, address and guest function, device and"
 	" request times, the mean layer budget, guest errors, losses, KVM's counters.\v"
 	"Percentiles are nearest-rank. An exit's time runs from the return of KVM_RUN to the next"
-	" KVM_RUN: the VMM's share of it. Time inside KVM_RUN is not part of it.",
+	" KVM_RUN: the VMM's share of it. Time inside KVM_RUN is not part of it. In an imported"
+	" recording it runs from the tracepoint kvm_exit to kvm_entry: KVM's and the VMM's share.",
 	NULL, NULL, NULL};
 
 static const char *const overview_sql =

@@ -167,11 +167,15 @@ static void make_banner(struct recording *r, bool live)
 		used = (size_t)snprintf(r->banner, sizeof(r->banner),
 			"CUT OFF: the recorder did not finish; what was committed is shown, the end is "
 			"missing");
-	if (read_row(r->db, STMT_LOST, NULL, 0, lost) == SQLITE_ROW && lost[0] > 0)
+	if (read_row(r->db, STMT_LOST, NULL, 0, lost) == SQLITE_ROW && lost[1] > 0) {
+		char n[24] = "";
+
+		if (lost[0]) /* else nobody counted them */
+			snprintf(n, sizeof(n), "%lld ", (long long)lost[0]);
 		snprintf(r->banner + used, sizeof(r->banner) - used,
-			"%s%lld record%s LOST in %lld gap%s: the ring was full", used ? "; " : "",
-			(long long)lost[0], lost[0] == 1 ? "" : "s", (long long)lost[1],
-			lost[1] == 1 ? "" : "s");
+			"%s%srecord%s LOST in %lld gap%s: the ring was full", used ? "; " : "", n,
+			lost[0] == 1 ? "" : "s", (long long)lost[1], lost[1] == 1 ? "" : "s");
+	}
 }
 
 static int open_database(struct recording *r, const char *path, bool live, struct err *e)

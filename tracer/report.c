@@ -16,16 +16,28 @@
 /* Region 0: nobody claims the address. None: the record of the dispatch was lost, or there was
  * none. */
 #define REGION                                                                                     \
-	"CASE WHEN x.region IS NULL THEN '(dispatch not recorded)'"                                \
+	"CASE WHEN x.region IS NULL AND x.isa IS NOT NULL THEN"                                    \
+	" CASE WHEN x.kvm_reason IS NOT NULL THEN 'to the VMM' WHEN x.t_entry IS NOT NULL"         \
+	" THEN 'in KVM' ELSE '' END"                                                               \
+	" WHEN x.region IS NULL THEN '(dispatch not recorded)'"                                    \
 	" ELSE coalesce(r.name, 'nobody') END"
 
 /* SQL is broken at its clauses, not where clang-format would. */
 /* clang-format off */
 const struct report_section report_sections[] = {
-	{"exits", "exits by reason", "from the return of KVM_RUN to the next KVM_RUN, us",
-		"SELECT " NAME_OF("kvm_exit", "kvm_reason") ", t_entry - t_exit FROM vm_exit",
+	{"hw_exits", "exits of the hardware by reason", "from kvm_exit to kvm_entry, us",
+		"SELECT hw_reason_name, total_ns FROM v_exit WHERE hw_reason IS NOT NULL",
 		32},
-	{"ports", "exits by address", "from the return of KVM_RUN to the next KVM_RUN, us",
+	{"guest_time", "what ended the guest's time", "from kvm_entry to kvm_exit, us",
+		"SELECT x.hw_reason_name, e.dur FROM v_exit x JOIN event e ON e.id ="
+		" (SELECT event_id FROM vm_exit WHERE id = x.id) WHERE x.hw_reason IS NOT NULL"
+		" AND e.dur IS NOT NULL",
+		32},
+	{"exits", "exits to the VMM by reason", "from the exit to the next entry, us",
+		"SELECT " NAME_OF("kvm_exit", "kvm_reason") ", t_entry - t_exit FROM vm_exit"
+		" WHERE kvm_reason IS NOT NULL",
+		32},
+	{"ports", "exits by address", "from the exit to the next entry, us",
 		"SELECT printf('%s 0x%04x %s %d B  %s', n.name, x.addr,"
 		" CASE WHEN x.is_write THEN 'write' ELSE 'read ' END, x.size, " REGION "),"
 		" x.t_entry - x.t_exit FROM vm_exit x"
@@ -36,7 +48,7 @@ const struct report_section report_sections[] = {
 		"SELECT " REGION ", x.t_done - x.t_dispatch FROM vm_exit x"
 		" LEFT JOIN region r ON r.id = x.region WHERE x.t_dispatch IS NOT NULL",
 		24},
-	{"functions", "guest functions that exit", "from the return of KVM_RUN to the next KVM_RUN, us",
+	{"functions", "guest functions that exit", "from the exit to the next entry, us",
 		"SELECT f.name, x.t_entry - x.t_exit FROM vm_exit x JOIN"
 		" (SELECT rip, coalesce((SELECT CASE WHEN rip < s.addr + max(s.size, 1) THEN s.name END"
 		"   FROM symbol s WHERE s.addr <= rip ORDER BY s.addr DESC LIMIT 1),"
@@ -54,6 +66,10 @@ const struct report_section report_sections[] = {
 		"SELECT " NAME_OF("syscall", "a1") ", dur FROM event"
 		" WHERE kind = (SELECT id FROM event_kind WHERE name = 'host_ret')",
 		16},
+	{"host_syscalls", "system calls of the VMM's threads", "from sys_enter to sys_exit, us",
+		"SELECT " NAME_OF("syscall", "a0") ", dur FROM event"
+		" WHERE kind = (SELECT id FROM event_kind WHERE name = 'sys_exit')",
+		24},
 	{"recorder_snapshots", "the recorder's own cost: stack copies", "us",
 		"SELECT " NAME_OF("snapshot_why", "a0") ", dur FROM event"
 		" WHERE kind = (SELECT id FROM event_kind WHERE name = 'snapshot')",

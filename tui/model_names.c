@@ -133,10 +133,20 @@ void argument(struct model *m, const char *template, const char *arg, int64_t va
 	char how[32], name[128];
 
 	format_of(template, arg, value, how, sizeof(how));
-	if (strcmp(how, "x") == 0)
+	if (strcmp(how, "x") == 0 || strcmp(how, "hw_io") == 0 || strcmp(how, "bytes") == 0)
 		snprintf(buf, size, "0x%llx", (unsigned long long)value);
-	else if (!how[0])
+	else if (!how[0] || strcmp(how, "hw_exit") == 0)
 		snprintf(buf, size, "%lld", (long long)value);
+	else if (strcmp(how, "dev") == 0)
+		snprintf(buf, size, "%llu:%llu", (unsigned long long)value >> 20 & 0xfff,
+			(unsigned long long)value & 0xfffff);
+	else if (strcmp(how, "chars") == 0)
+		snprintf(buf, size, "%.8s", (const char *)&value);
+	else if (strcmp(how, "call") == 0)
+		snprintf(buf, size, "%s (%lld)", name_of(m, "syscall", value, name, sizeof(name)),
+			(long long)value);
+	else if (strcmp(how, "track") == 0)
+		snprintf(buf, size, "%s", thing_of(m, Q_TRACK, value, name, sizeof(name)));
 	else if (strcmp(how, "device") == 0)
 		snprintf(buf, size, "%s", thing_of(m, Q_DEVICE, value, name, sizeof(name)));
 	else if (strcmp(how, "region") == 0)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "text.h"
+#include "tracer/hw_exit.h"
 
 #define DERIVED "derived"
 
@@ -79,6 +80,25 @@ static void exit_rip(struct model *m, sqlite3_stmt *s, struct lines *out)
 	line_field(out, "bytes", NULL, "%s", bytes);
 }
 
+static void hardware_reason(struct model *m, sqlite3_stmt *s, struct lines *out)
+{
+	int64_t reason = mq_col(s, 16), isa = mq_col(s, 18);
+	char name[96];
+
+	(void)m;
+	if (reason == MODEL_NONE) {
+		line_field(out, "hardware reason", NULL,
+			"not recorded: needs the kvm_exit tracepoint");
+		return;
+	}
+	mq_text(s, 19, name, sizeof(name));
+	line_field(out, "hardware reason", "kvm_exit", "%s (%s 0x%" PRIx64 ")", name,
+		isa == HW_VMX   ? "VT-x"
+		: isa == HW_SVM ? "SVM"
+				: "ISA unknown",
+		reason);
+}
+
 /* The exit during which it happened. */
 static void exit_lines(struct model *m, int64_t id, struct lines *out)
 {
@@ -92,13 +112,13 @@ static void exit_lines(struct model *m, int64_t id, struct lines *out)
 	if (!mq_row(m, s))
 		return;
 	line_text(out, LINE_HEAD, "VM exit %" PRId64, id);
-	line_field(out, "KVM's reason", NULL, "%s",
-		name_of(m, "kvm_exit", mq_int(s, 0), name, sizeof(name)));
-	if (mq_col(s, 16) == MODEL_NONE)
-		line_field(out, "hardware reason", NULL,
-			"not recorded: needs the kvm_exit tracepoint");
+	if (mq_col(s, 0) != MODEL_NONE)
+		line_field(out, "KVM's reason", NULL, "%s",
+			name_of(m, "kvm_exit", mq_int(s, 0), name, sizeof(name)));
 	else
-		line_field(out, "hardware reason", "kvm_exit", "%" PRId64, mq_col(s, 16));
+		line_field(out, "KVM's reason", NULL,
+			"none recorded: KVM served it, or the recording has a gap");
+	hardware_reason(m, s, out);
 	exit_access(m, s, out);
 	exit_rip(m, s, out);
 	for (size_t i = 0; i < sizeof(span) / sizeof(span[0]); i++) {

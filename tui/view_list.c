@@ -220,9 +220,9 @@ static void draw_row(struct ui *ui, const struct layout *l, const struct item *i
 	if (it->lane != LANE_NONE)
 		screen_put(&ui->s, y, lane_x(l, it->lane), 1, style, absent ? "○" : "●");
 	screen_put(&ui->s, y, l->text_x, width,
-		absent                   ? STYLE_DIM
-		: r->kind == EW_RUN_EXIT ? STYLE_BOLD
-					 : STYLE_NORMAL,
+		absent                                             ? STYLE_DIM
+		: r->kind == EW_RUN_EXIT || r->kind == EW_KVM_EXIT ? STYLE_BOLD
+								   : STYLE_NORMAL,
 		r->text);
 	if (it->rel == 0)
 		screen_select(&ui->s, y, l->r.x, l->r.w);
