@@ -26,13 +26,15 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointe
 HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
 	$(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 SANITIZE := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined)
-CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD) $(TRACE_CPPFLAGS)
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 $(WARN) $(HARDEN) $(SANITIZE) -fno-omit-frame-pointer $(CFLAGS)
 # Shadow stacks are marked by hand because Debian's crt1.o carries no CET property; its code returns
 # where it was called from. IBT is not marked: crt1.o has functions without endbr64.
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,shstk $(SANITIZE) $(LDFLAGS)
-LIBS := -lsqlite3 -luring -lZydis -lelf -lncursesw -ltinfo -lpthread
+# Headers of libtracecmd, libtracefs and libtraceevent include one another without their folders.
+TRACE_CPPFLAGS := -isystem /usr/include/trace-cmd -isystem /usr/include/tracefs -isystem /usr/include/traceevent
+LIBS := -lsqlite3 -luring -lZydis -lelf -lncursesw -ltinfo -ltracecmd -ltraceevent -lpthread
 
 # --- what is built ------------------------------------------------------------------------------
 include samples/guest/guest.mk

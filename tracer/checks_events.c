@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "derive.h"
+#include "host_trace.h"
 
 struct exit_times {
 	int64_t event, exit, dispatch[2], done[2]; /* first and last; SQL_NULL: none */
@@ -217,7 +218,11 @@ static void say_result(struct check *c, unsigned failures, const char *name, con
 int check_events(struct check *c, struct err *e)
 {
 	struct pass p = {.c = c, .e = e, .last_ts = INT64_MIN};
-	int ret = sql_prepare(c->db, &p.vm_exit, e,
+	int ret;
+
+	if (host_trace_is(c->db))
+		return check_host_events(c, e);
+	ret = sql_prepare(c->db, &p.vm_exit, e,
 		"SELECT event_id, track, t_exit, t_entry, t_dispatch, t_done FROM vm_exit WHERE id ="
 		" ?1");
 

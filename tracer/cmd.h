@@ -18,9 +18,9 @@ struct cmd {
 	int (*run)(int argc, char **argv);
 };
 
-extern const struct cmd cmd_run, cmd_doctor;             /* vmm/ */
-extern const struct cmd cmd_path, cmd_report, cmd_check; /* tracer/ */
-extern const struct cmd cmd_view;                        /* tui/ */
+extern const struct cmd cmd_run, cmd_doctor;                         /* vmm/ */
+extern const struct cmd cmd_import, cmd_path, cmd_report, cmd_check; /* tracer/ */
+extern const struct cmd cmd_view;                                    /* tui/ */
 
 /* All of them, in the order of the story; ends with NULL. Defined in main.c. */
 extern const struct cmd *const commands[];

@@ -7,10 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd.h"
 #include "recording.h"
-#include "schema/schema.h"
-#include "seal.h"
+#include "store_state.h"
 
 #define DEFAULT_WINDOW_NS 1000000u
 
@@ -78,19 +76,11 @@ static int64_t calibrate(void)
 static int first_meta(struct recorder *r, struct err *e)
 {
 	struct timespec real;
-	char created[32];
-	struct tm utc;
-	int ret;
+	int ret = store_begins(&r->store, e);
 
 	clock_gettime(CLOCK_REALTIME, &real);
-	strftime(created, sizeof(created), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&real.tv_sec, &utc));
-	ret = store_meta_int(&r->store, "schema", SCHEMA_VERSION, e);
 	if (!ret)
-		ret = store_meta_text(&r->store, "state", "recording", e);
-	if (!ret)
-		ret = store_meta_text(&r->store, "recorder.version", EXITWALK_VERSION, e);
-	if (!ret)
-		ret = store_meta_text(&r->store, "created", created, e);
+		ret = store_begin(&r->store, e);
 	if (!ret)
 		ret = store_meta_text(&r->store, "clock", "CLOCK_MONOTONIC", e);
 	if (!ret)
@@ -225,13 +215,7 @@ static int finish(struct recorder *r, struct err *e)
 		ret = store_begin(&r->store, e);
 	if (!ret)
 		ret = last_meta(r, e);
-	if (!ret)
-		ret = store_meta_text(&r->store, "state", "complete", e);
-	if (!ret)
-		ret = seal_write(r->store.db, e);
-	if (!ret)
-		ret = store_commit(&r->store, e);
-	return ret ? ret : store_one_file(&r->store, e);
+	return ret ? ret : store_ends(&r->store, e);
 }
 
 int recorder_finish(struct recorder *r, struct err *e)

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the reader of a foreign trace says to the importer, through a pipe: a header, then `len` bytes.
+ * The reader parses a file of anybody's with libraries that trust it, so it is a process of its own, and
+ * the importer believes nothing but sizes that it has checked.
+ */
+#ifndef EXITWALK_TRACER_IMPORT_PIPE_H
+#define EXITWALK_TRACER_IMPORT_PIPE_H
+
+#include "host_event.h"
+
+enum import_type {
+	IMPORT_META = 1, /* "key\0value\0" */
+	IMPORT_TASK,     /* struct import_task: before the first event that names it */
+	IMPORT_EVENTS,   /* struct host_event, some of them */
+	IMPORT_LOSS,     /* struct import_loss */
+	IMPORT_DAMAGE,   /* a sentence: from here on the file cannot be read */
+	IMPORT_END,      /* everything was read, or what could be */
+};
+
+struct import_header {
+	uint32_t type, len;
+};
+
+#define IMPORT_MAX 65536 /* bytes behind a header */
+#define IMPORT_BATCH 512 /* events in one message */
+
+struct import_task {
+	uint32_t task;
+	char name[44];
+};
+
+struct import_loss {
+	uint64_t ts0, ts1; /* the last record in front of the gap, the first one behind it */
+	uint64_t n;        /* 0: nobody counted them */
+	uint32_t task;     /* HOST_TASK_CPU */
+	uint32_t cpu;
+};
+
+_Static_assert(IMPORT_BATCH * sizeof(struct host_event) <= IMPORT_MAX, "a batch fits");
+
+/*
+ * Reads the trace.dat file behind `in` and writes messages to `out` until the end; the process that calls
+ * it must have nothing to lose. 0, or -errno if not even the reader's words could be written.
+ */
+int import_read(int in, int out);
+
+#endif

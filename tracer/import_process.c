@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* The process that reads a foreign trace. */
+#include "import_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "import_pipe.h"
+
+#define MEMORY_MAX (1ul << 30) /* far more than any honest file needs */
+#define PIPE_BYTES (1 << 20)   /* so that the two processes wait for each other less often */
+
+static void limit(int what, rlim_t max)
+{
+	const struct rlimit r = {max, max};
+
+	setrlimit(what, &r);
+}
+
+/* It may read its file and write to its pipe: no other files, no core, and it does not outlive us. */
+__attribute__((noreturn)) static void child(int in, int out, pid_t parent)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	/* The library prints. */
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	limit(RLIMIT_CORE, 0);
+#ifndef __SANITIZE_ADDRESS__ /* which maps terabytes */
+	limit(RLIMIT_DATA, MEMORY_MAX);
+#endif
+	signal(SIGPIPE, SIG_IGN);
+	_exit(import_read(in, out) ? 1 : 0);
+}
+
+int import_process_start(struct import_process *p, int in, struct err *e)
+{
+	pid_t parent = getpid();
+	int fd[2];
+
+	p->at = p->len = 0;
+	if (pipe2(fd, O_CLOEXEC)) {
+		close(in);
+		return err_set(e, -errno, "no pipe can be made: %s", strerror(errno));
+	}
+	fcntl(fd[1], F_SETPIPE_SZ, PIPE_BYTES);
+	fflush(NULL);
+	p->pid = fork();
+	if (p->pid == 0) {
+		close(fd[0]);
+		child(in, fd[1], parent);
+	}
+	close(in);
+	close(fd[1]);
+	if (p->pid < 0) {
+		close(fd[0]);
+		return err_set(e, -errno, "no process can be started: %s", strerror(errno));
+	}
+	p->fd = fd[0];
+	return 0;
+}
+
+static ssize_t refill(struct import_process *p)
+{
+	ssize_t n;
+
+	do
+		n = read(p->fd, p->buf, sizeof(p->buf));
+	while (n < 0 && errno == EINTR);
+	p->at = 0;
+	p->len = n > 0 ? (size_t)n : 0;
+	return n < 0 ? -errno : n;
+}
+
+int import_process_read(struct import_process *p, void *data, size_t len)
+{
+	char *to = data;
+
+	while (len) {
+		size_t n = p->len - p->at;
+
+		if (!n) {
+			ssize_t got = refill(p);
+
+			if (got <= 0)
+				return (int)got;
+			continue;
+		}
+		if (n > len)
+			n = len;
+		memcpy(to, p->buf + p->at, n);
+		p->at += n;
+		to += n;
+		len -= n;
+	}
+	return 1;
+}
+
+void import_process_end(struct import_process *p, bool ended, char *damage, size_t size)
+{
+	int status = 0;
+
+	close(p->fd);
+	if (!ended)
+		kill(p->pid, SIGTERM); /* it may be alive, and talk nonsense */
+	while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (ended || *damage)
+		return;
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF)
+		snprintf(damage, size, "libtracecmd never came to an end with it");
+	else
+		snprintf(damage, size, "libtracecmd failed on it (%s)",
+			WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "it gave up");
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The process that reads a foreign trace: libtracecmd and libtraceevent trust their input, so they run
+ * where a crash or an endless loop costs nothing but the rest of the file.
+ */
+#ifndef EXITWALK_TRACER_IMPORT_PROCESS_H
+#define EXITWALK_TRACER_IMPORT_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include "err.h"
+
+struct import_process {
+	pid_t pid;
+	int fd;
+	size_t at, len; /* of buf */
+	char buf[1 << 16];
+};
+
+/* Takes `in` over. The caller has no threads. */
+int import_process_start(struct import_process *p, int in, struct err *e);
+
+/* Reads exactly len bytes: 1, or 0 at the end, or -errno. */
+int import_process_read(struct import_process *p, void *data, size_t len);
+
+/* Ends it, and waits for it. If it was not through (`ended`) and `damage` is empty, says there why. */
+void import_process_end(struct import_process *p, bool ended, char *damage, size_t size);
+
+#endif
