@@ -271,6 +271,7 @@ static int run_all(struct run *r, struct err *e)
 		.cmdline = r->cmdline,
 		.ram = (uint64_t)o->mem_mib << 20,
 		.cpus = o->cpus,
+		.cpu = o->cpu,
 		.drives = o->drives.choice,
 		.disks = o->disks,
 		.output = &r->output,

@@ -2,6 +2,7 @@
 /* Makes the vCPUs, gives each a thread, and waits for all of them. */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 
 #include "cpus.h"
@@ -59,12 +60,37 @@ void cpus_destroy(struct cpus *c)
 	*c = (struct cpus){.count = 0};
 }
 
-int cpus_reset(struct cpus *c, uint64_t entry, struct err *e)
+/*
+ * KVM gives vCPUs that are made soon after one another the same TSC offset (kvm_synchronize_tsc(),
+ * arch/x86/kvm/x86.c); a host that was busy in between may have taken too long.
+ */
+static void same_tsc(const struct cpus *c)
 {
+	uint64_t offset;
+	struct kvm_device_attr attr = {
+		.group = KVM_VCPU_TSC_CTRL,
+		.attr = KVM_VCPU_TSC_OFFSET,
+		.addr = (uintptr_t)&offset,
+	};
+
+	if (ioctl(c->vcpu[0].fd, KVM_GET_DEVICE_ATTR, &attr))
+		return; /* before Linux 5.16 */
+	for (unsigned i = 1; i < c->count; i++)
+		ioctl(c->vcpu[i].fd, KVM_SET_DEVICE_ATTR, &attr);
+}
+
+int cpus_reset(struct cpus *c, enum cpu_model model, uint64_t entry, struct err *e)
+{
+	struct cpuid_config cpu = {.model = model, .cpus = c->count};
 	int rc = 0;
 
-	for (unsigned i = 0; rc == 0 && i < c->count; i++)
-		rc = vcpu_reset(&c->vcpu[i], c->count, entry, e);
+	for (unsigned i = 0; rc == 0 && i < c->count; i++) {
+		cpu.apic_id = i;
+		cpu.tsc_deadline = c->vcpu[i].kvm->cap[KVM_HAS_TSC_DEADLINE_TIMER] > 0;
+		rc = vcpu_reset(&c->vcpu[i], &cpu, entry, e);
+	}
+	if (rc == 0)
+		same_tsc(c);
 	return rc;
 }
 

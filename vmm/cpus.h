@@ -31,7 +31,7 @@ int cpus_create(struct cpus *c, const struct kvm *k, unsigned count, struct err 
 void cpus_destroy(struct cpus *c);
 
 /* vCPU 0 is to start at `entry` as the 64-bit boot protocol says; the others wait for INIT and SIPI. */
-int cpus_reset(struct cpus *c, uint64_t entry, struct err *e);
+int cpus_reset(struct cpus *c, enum cpu_model model, uint64_t entry, struct err *e);
 
 /*
  * Runs vCPU 0 on the calling thread, which must have called kick_init, and the others on threads of

@@ -142,6 +142,7 @@ static void meta_drives(struct steps *s, const struct drives *d, const struct ma
 static void meta_machine(struct steps *s, const struct machine *m, const struct describe *d)
 {
 	const struct machine_config *c = d->config;
+	char without[512];
 
 	META(s, "guest", "%s", d->guest);
 	META(s, "guest_command_line", "%s", c->cmdline);
@@ -153,6 +154,8 @@ static void meta_machine(struct steps *s, const struct machine *m, const struct 
 		META(s, "guest_kernel_entry_why", "%s", d->kernel_entry_why);
 	}
 	META(s, "vcpus", "%u", m->cpus.count);
+	cpu_model_without(c->cpu, without, sizeof(without));
+	META(s, "guest_cpu", "%s, without %s", cpu_model_name(c->cpu), without);
 	meta_drives(s, &m->drives, c);
 	META(s, "guest_debug", "not used (no single-step, no breakpoints)");
 	META(s, "tracefs", "not used");

@@ -183,7 +183,7 @@ int machine_create(struct machine *m, const struct machine_config *c, struct err
 		rc = create_devices(m, c, e);
 	}
 	if (rc == 0)
-		rc = cpus_reset(&m->cpus, entry, e);
+		rc = cpus_reset(&m->cpus, c->cpu, entry, e);
 	if (rc)
 		machine_destroy(m);
 	return rc;

@@ -33,9 +33,10 @@ struct machine_config {
 	size_t kernel_len;
 	const void *initrd; /* Linux; NULL: none */
 	size_t initrd_len;
-	const char *cmdline;        /* of the guest */
-	uint64_t ram;               /* bytes, a multiple of 4096 */
-	unsigned cpus;              /* 1..ACPI_MAX_CPUS */
+	const char *cmdline; /* of the guest */
+	uint64_t ram;        /* bytes, a multiple of 4096 */
+	unsigned cpus;       /* 1..ACPI_MAX_CPUS */
+	enum cpu_model cpu;
 	struct drive_choice drives; /* how the disks are attached */
 	struct drive_image disk[DRIVES_MAX];
 	unsigned disks;

@@ -21,6 +21,7 @@ enum {
 	KEY_KVM,
 	KEY_LINUX,
 	KEY_CPUS,
+	KEY_CPU,
 	KEY_VIRTIO,
 	KEY_KICK,
 	KEY_IRQ,
@@ -48,6 +49,10 @@ static const struct argp_option options[] = {
 	{"memory", 'm', "MIB", 0, "Give the guest MIB MiB of memory (64; Linux: 256)", 2},
 	{"cpus", KEY_CPUS, "N", 0,
 		"Give the guest N processors (1); the built-in guest uses only the first", 2},
+	{"cpu", KEY_CPU, "MODEL", 0,
+		"host (the default): processors that have what KVM offers; conservative: without what "
+		"old or emulating hosts trip over, listed below",
+		2},
 	{"append", KEY_APPEND, "WORDS", 0, "Put WORDS on the guest's command line", 2},
 	{"repeat", KEY_REPEAT, "N", 0,
 		"Let the built-in guest repeat its list of writes N times (1)", 2},
@@ -198,6 +203,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_CPUS:
 		o->cpus = (unsigned)number(state, "--cpus", arg, 1, ACPI_MAX_CPUS);
 		break;
+	case KEY_CPU:
+		if (!cpu_model_parse(arg, &o->cpu))
+			argp_error(state, "--cpu takes host or conservative, not '%s'", arg);
+		break;
 	case KEY_APPEND:
 		append(state, o, arg);
 		break;
@@ -252,13 +261,33 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+/* Paragraphs of the help about what the models leave out; the table is in cpu_features.def. */
+#define CPU_LINE(names, reason) "\n\n" names ": " reason "."
+#define CPU_NO_LINE(names, reason)
+
+static const char doc[] =
+	"Boot the built-in sample guest, or Linux, on KVM and record every exit, every disk request "
+	"and every host system call behind it.\v"
+	"Ctrl-C ends the guest and closes the recording. The exit status is 0 only if the guest "
+	"ended by itself with status 0.\n\n"
+	"What KVM offers and the guest's processors never have:"
+#define HOST CPU_LINE
+#define CONSERVATIVE CPU_NO_LINE
+#define CPU_WITHOUT(id, model, names, reason) model(names, reason)
+#include "cpu_features.def"
+	"\n\nWhat --cpu conservative leaves out besides:"
+#undef HOST
+#undef CONSERVATIVE
+#define HOST CPU_NO_LINE
+#define CONSERVATIVE CPU_LINE
+#define CPU_WITHOUT(id, model, names, reason) model(names, reason)
+#include "cpu_features.def"
+	;
+
 const struct argp run_argp = {
 	.options = options,
 	.parser = parse,
-	.doc = "Boot the built-in sample guest, or Linux, on KVM and record every exit, every disk request "
-	       "and every host system call behind it.\v"
-	       "Ctrl-C ends the guest and closes the recording. The exit status is 0 only if the guest "
-	       "ended by itself with status 0.",
+	.doc = doc,
 };
 
 /* "dir/w.exw" → "dir/w.img" */

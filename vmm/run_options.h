@@ -6,6 +6,7 @@
 #include <argp.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include "cpuid.h"
 #include "drive_options.h"
 #include "tracer/err.h"
 
@@ -23,6 +24,7 @@ struct run_options {
 	const char *kernel, *initrd; /* -k, -i; NULL: not given */
 	bool linux_demo;             /* --linux */
 	unsigned mem_mib, cpus;
+	enum cpu_model cpu;
 	char *append;     /* owned, never NULL */
 	unsigned timeout; /* s, 0: none */
 	bool timeout_given;

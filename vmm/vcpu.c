@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* Creates a vCPU and gives it the state in which a 64-bit kernel expects to be entered. */
+/* Creates a vCPU, and says what long mode looks like in its registers. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "boot.h"
-#include "layout.h"
 #include "vcpu.h"
 
 /* SDM vol. 3A 2.5, 2.2.1 */
@@ -19,9 +17,6 @@
 #define CR4_PAE (1u << 5)
 #define EFER_LME (1u << 8)
 #define EFER_LMA (1u << 10)
-
-#define MSR_IA32_MISC_ENABLE 0x1a0
-#define MISC_ENABLE_FAST_STRING 1
 
 static int failed(const char *what, struct err *e)
 {
@@ -62,101 +57,6 @@ void vcpu_destroy(struct vcpu *v)
 	v->fd = -1;
 }
 
-/* What this machine does not have must not be announced. */
-static void patch_cpuid(struct kvm_cpuid2 *c, unsigned apic_id)
-{
-	for (unsigned i = 0; i < c->nent; i++) {
-		struct kvm_cpuid_entry2 *f = &c->entries[i];
-
-		switch (f->function) {
-		case 1:
-			f->ebx = (f->ebx & 0x00ffffff) | apic_id << 24;
-			f->ecx |= 1u << 31; /* running under a hypervisor */
-			break;
-		case 6:
-			f->ecx &= ~(1u << 3); /* no IA32_ENERGY_PERF_BIAS MSR */
-			break;
-		case 0xa:
-			f->eax = f->ebx = f->ecx = f->edx = 0; /* no performance counters */
-			break;
-		case 0xb:
-		case 0x1f:
-			f->edx = apic_id; /* the x2APIC id, or Linux complains of a mismatch */
-			break;
-		default:
-			break;
-		}
-	}
-}
-
-static int set_cpuid(struct vcpu *v, struct err *e)
-{
-	struct kvm_cpuid2 *c = NULL;
-	int rc = -1;
-
-	/* E2BIG: KVM has more entries than there is room for. */
-	for (unsigned room = 128; room <= 4096; room *= 2) {
-		free(c);
-		c = calloc(1, sizeof(*c) + room * sizeof(c->entries[0]));
-		if (!c)
-			return err_set(e, -ENOMEM, "out of memory for CPUID: free some");
-		c->nent = room;
-		rc = ioctl(v->kvm->fd, KVM_GET_SUPPORTED_CPUID, c);
-		if (rc == 0 || errno != E2BIG)
-			break;
-	}
-	if (rc)
-		rc = failed("KVM_GET_SUPPORTED_CPUID", e);
-	if (rc == 0) {
-		patch_cpuid(c, v->id);
-		if (ioctl(v->fd, KVM_SET_CPUID2, c))
-			rc = failed("KVM_SET_CPUID2", e);
-	}
-	free(c);
-	return rc;
-}
-
-int vcpu_set_msr(struct vcpu *v, uint32_t index, uint64_t value, struct err *e)
-{
-	struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + sizeof(msrs->entries[0]));
-	int done;
-
-	if (!msrs)
-		return err_set(e, -ENOMEM, "out of memory for an MSR: free some");
-	msrs->nmsrs = 1;
-	msrs->entries[0] = (struct kvm_msr_entry){.index = index, .data = value};
-	done = ioctl(v->fd, KVM_SET_MSRS, msrs);
-	free(msrs);
-	return done == 1 ? 0
-			 : err_set(e, -EIO, "KVM refuses to set MSR 0x%x: see `exitwalk doctor`",
-				   index);
-}
-
-/* The values after FNINIT and after reset (SDM vol. 1 8.1.5, 10.2.3.1). */
-static int set_fpu(struct vcpu *v, struct err *e)
-{
-	struct kvm_fpu fpu = {.fcw = 0x37f, .mxcsr = 0x1f80};
-
-	return ioctl(v->fd, KVM_SET_FPU, &fpu) ? failed("KVM_SET_FPU", e) : 0;
-}
-
-/*
- * "Virtual wire" (MultiProcessor Specification 1.4, 3.6.2.2): the 8259's interrupts come through
- * LINT0, NMIs through LINT1. A kernel without ACPI or MP tables keeps what it finds here.
- */
-static int set_lint(struct vcpu *v, struct err *e)
-{
-	enum { LVT0 = 0x350, LVT1 = 0x360, MODE_NMI = 4 << 8, MODE_EXTINT = 7 << 8 };
-	struct kvm_lapic_state lapic;
-	uint32_t lvt0 = MODE_EXTINT, lvt1 = MODE_NMI;
-
-	if (ioctl(v->fd, KVM_GET_LAPIC, &lapic))
-		return failed("KVM_GET_LAPIC", e);
-	memcpy(lapic.regs + LVT0, &lvt0, sizeof(lvt0));
-	memcpy(lapic.regs + LVT1, &lvt1, sizeof(lvt1));
-	return ioctl(v->fd, KVM_SET_LAPIC, &lapic) ? failed("KVM_SET_LAPIC", e) : 0;
-}
-
 struct kvm_segment vcpu_segment(uint64_t d, uint16_t selector)
 {
 	uint32_t limit = (uint32_t)((d & 0xffff) | (d >> 32 & 0xf0000));
@@ -188,45 +88,4 @@ void vcpu_long_mode(struct kvm_sregs *s, uint64_t pml4, uint64_t gdt)
 	s->cr3 = pml4;
 	s->cr4 = CR4_PAE;
 	s->efer = EFER_LME | EFER_LMA; /* LMA is not derived: KVM checks that they agree */
-}
-
-static int set_registers(struct vcpu *v, uint64_t entry, struct err *e)
-{
-	struct kvm_regs regs = {
-		.rip = entry,
-		.rsi = LAYOUT_ZERO_PAGE,
-		.rsp = LAYOUT_STACK_TOP,
-		.rflags = 2, /* bit 1 is always set; interrupts off */
-	};
-	struct kvm_sregs sregs;
-
-	if (ioctl(v->fd, KVM_GET_SREGS, &sregs))
-		return failed("KVM_GET_SREGS", e);
-	vcpu_long_mode(&sregs, LAYOUT_PML4, LAYOUT_GDT);
-	if (ioctl(v->fd, KVM_SET_SREGS, &sregs))
-		return failed("KVM_SET_SREGS", e);
-	if (ioctl(v->fd, KVM_SET_REGS, &regs))
-		return failed("KVM_SET_REGS", e);
-	return 0;
-}
-
-int vcpu_reset(struct vcpu *v, unsigned cpus, uint64_t entry, struct err *e)
-{
-	int rc = set_cpuid(v, e);
-
-	(void)cpus;
-	if (rc == 0)
-		/*
-		 * Without FAST_STRING KVM clears ERMS but leaves FSRM in CPUID, and Linux picks a
-		 * memmove that needs both.
-		 */
-		rc = vcpu_set_msr(v, MSR_IA32_MISC_ENABLE, MISC_ENABLE_FAST_STRING, e);
-	if (rc || v->id != 0)
-		return rc;
-	rc = set_fpu(v, e);
-	if (rc == 0)
-		rc = set_lint(v, e);
-	if (rc == 0)
-		rc = set_registers(v, entry, e);
-	return rc;
 }

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include "bus.h"
+#include "cpuid.h"
 #include "kvm.h"
 #include "mem.h"
 #include "stop.h"
@@ -64,17 +65,17 @@ int vcpu_create(struct vcpu *v, const struct kvm *k, unsigned id, struct err *e)
 void vcpu_destroy(struct vcpu *v);
 
 /*
- * CPUID and MSRs of one of `cpus` processors; for vCPU 0 also FPU, LAPIC and the registers of the 64-bit
+ * CPUID and MSRs; for vCPU 0 also FPU, LAPIC and the registers of the 64-bit
  * boot protocol (boot.h has been here). The others stay as KVM made them: after INIT, waiting for SIPI.
  */
-int vcpu_reset(struct vcpu *v, unsigned cpus, uint64_t entry, struct err *e);
+int vcpu_reset(struct vcpu *v, const struct cpuid_config *cpu, uint64_t entry, struct err *e);
+
+int vcpu_set_msr(struct vcpu *v, uint32_t index, uint64_t value, struct err *e);
 
 /* Long mode, CPL 0, flat segments, page tables at pml4, GDT at gdt (an image of boot_gdt). */
 void vcpu_long_mode(struct kvm_sregs *s, uint64_t pml4, uint64_t gdt);
 /* A segment as its GDT descriptor describes it; rpl goes into the selector. */
 struct kvm_segment vcpu_segment(uint64_t descriptor, uint16_t selector);
-
-int vcpu_set_msr(struct vcpu *v, uint32_t index, uint64_t value, struct err *e);
 
 /* Runs the guest until v->stop has a reason. KICK_SIGNAL must have its handler (kick_init). */
 void vcpu_run(struct vcpu *v);

@@ -89,4 +89,19 @@ wrong() {
 	[ ! -e "$TMP/no.exw" ]
 }
 check "numbers that no machine has" wrong
+
+model() { # the sample guest needs nothing that it leaves out
+	"$EXITWALK" run -q --cpu conservative --cpus 2 -o "$TMP/c.exw" && whole "$TMP/c.exw" 2 &&
+		[[ "$(meta "$TMP/c.exw" guest_cpu)" == "conservative, without "*SMAP*XSAVE* ]] &&
+		[[ "$(meta "$w" guest_cpu)" == "host, without "*LA57* ]] &&
+		[[ "$(meta "$w" guest_cpu)" != *SMAP* ]]
+}
+check "--cpu conservative, and the recording says what it leaves out" model
+no_model() {
+	"$EXITWALK" run --cpu fast 2>"$TMP/err"
+	[ $? -eq 64 ] && grep -q "takes host or conservative, not 'fast'" "$TMP/err"
+}
+check "another model is refused" no_model
+told() { "$EXITWALK" run --help | grep -q '^CX16, POPCNT, SMAP: '; }
+check "--help lists what is left out, with reasons" told
 done_testing
