@@ -441,6 +441,26 @@ static void test_second_processor(void **state)
 	drop(f);
 }
 
+/*
+ * An NMI for a processor that waits for INIT wakes it up, cannot be delivered, and wakes it up again: KVM_RUN
+ * fails with EAGAIN for ever. The run goes on all the same, and the recording is not filled with that.
+ */
+static void test_processor_cannot_sleep(void **state)
+{
+	static const char code[] = "\xbf\x00\x03\xe0\xfe"         /* mov $0xfee00300, %edi: ICR */
+				   "\xc7\x47\x10\x00\x00\x00\x01" /* movl $1 << 24, 0x10(%rdi) */
+				   "\xc7\x07\x00\x44\x00\x00"     /* movl $0x4400, (%rdi): NMI */
+				   "\xfa\xf4\xeb\xfd";            /* cli; hlt; jmp to the hlt */
+	struct fixture *f = make_cpus(2, code, sizeof(code) - 1);
+
+	(void)state;
+	assert_int_equal(run(f), EW_STOP_TIMEOUT);
+	/* A hundred at once, then a hundred a second; hundreds of thousands a second without that. */
+	assert_true(f->m.cpus.vcpu[1].exits < 10000);
+	assert_int_equal(f->m.cpus.exits, f->m.cpus.vcpu[0].exits + f->m.cpus.vcpu[1].exits);
+	drop(f);
+}
+
 /* A processor that is never started waits in KVM_RUN: it must not spin, and the end must reach it. */
 static void test_processor_waits(void **state)
 {
@@ -590,6 +610,7 @@ int main(void)
 		cmocka_unit_test(test_markers),
 		cmocka_unit_test(test_second_processor),
 		cmocka_unit_test(test_processor_waits),
+		cmocka_unit_test(test_processor_cannot_sleep),
 		cmocka_unit_test(test_halt_for_ever),
 		cmocka_unit_test(test_triple_fault),
 		cmocka_unit_test(test_internal_error),
