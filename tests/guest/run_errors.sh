@@ -28,6 +28,16 @@ check "--repeat 0" usage '--repeat takes a number' run --repeat 0
 check "--repeat beyond 64 bits" usage '--repeat takes a number' run --repeat 99999999999999999999
 check "--ring-slots that is no power of two" usage 'power of two' run --ring-slots 1000
 check "-d without a name" usage '-d needs the name' run -d ,ro
+check "a ninth disk" usage 'can have 8 disks' run -d 1 -d 2 -d 3 -d 4 -d 5 -d 6 -d 7 -d 8 -d 9
+check "--virtio with an unknown word" usage "--virtio takes legacy, modern or mmio, not 'pci'" run --virtio pci
+check "--kick with an unknown word" usage '--kick takes exit or ioeventfd' run --kick hard
+check "--irq with an unknown word" usage '--irq takes line, irqfd or msix' run --irq 11
+check "--io with an unknown word" usage '--io takes vcpu, thread or thread,pwrite' run --io thread,aio
+for t in modern mmio; do
+	check "--virtio $t for the built-in guest" usage 'knows legacy virtio only.*--linux' run --virtio $t
+done
+check "--irq msix without modern PCI" usage 'add --virtio modern' run -k x --virtio mmio --irq msix
+check "--kick ioeventfd on the vCPU's thread" usage 'leave out --io vcpu' run --kick ioeventfd --io vcpu
 check "-o without a name" usage '-o needs the name' run -o ''
 check "doctor with a word" usage "nothing to do with 'x'" doctor x
 
@@ -105,6 +115,8 @@ check "a disk that merely has the default name is not overwritten" foreign_disk
 check "the disk is a directory" fails 1 . run -q -o w.exw -d "$TMP"
 check "the disk does not exist, and is to be read only" fails 1 'gone.img' run -q -o w.exw -d gone.img,ro
 check "the recording and the disk are one file" fails 1 'same file' run -q -o same -d same
+check "the recording and the second disk are one file" fails 1 'same file' run -q -o same -d d.img -d same
+check "one disk given twice" fails 1 'given twice' run -q -o w.exw -d d.img -d d.img
 check "a command line that is too long" fails 1 'command line' run -q -o w.exw -d d.img --append \
 	"$(head -c 3000 /dev/zero | tr '\0' a)"
 in_use() { # the image is locked while a machine has it
