@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -309,6 +310,8 @@ int import_file(const struct import_opts *o, struct import_result *result, struc
 	int ret, in;
 
 	*result = (struct import_result){0};
+	/* A file at its size limit is a full disk (EFBIG), not the end of the process. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (!m)
 		return err_set(e, -ENOMEM, "out of memory");
 	m->o = o;

@@ -26,6 +26,9 @@ static void limit(int what, rlim_t max)
 /* It may read its file and write to its pipe: no other files, no core, and it does not outlive us. */
 __attribute__((noreturn)) static void child(int in, int out, pid_t parent)
 {
+	/* Whatever the caller does about these, here they are the end. */
+	static const int deadly[] = {
+		SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGPROF, SIGTERM};
 	int null = open("/dev/null", O_RDWR);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -37,6 +40,8 @@ __attribute__((noreturn)) static void child(int in, int out, pid_t parent)
 	dup2(null, STDOUT_FILENO);
 	dup2(null, STDERR_FILENO);
 	limit(RLIMIT_CORE, 0);
+	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
+		signal(deadly[i], SIG_DFL);
 #ifndef __SANITIZE_ADDRESS__ /* which maps terabytes */
 	limit(RLIMIT_DATA, MEMORY_MAX);
 #endif

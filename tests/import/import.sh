@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Two recordings of other people's VMs, made with trace-cmd on kvm-amd and kvm-intel (README.md here), imported.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/tap.sh
+data=$PWD/tests/import
+
+import() { "$EXITWALK" import "$data/$1.trace.dat" -o "$TMP/$1.exw"; }
+query() { sqlite3 -batch -separator ' ' "$TMP/$1.exw" "$2"; }
+for f in svm-qemu vmx-sync; do
+	check "$f: it is imported" import "$f"
+	check "$f: and the recording is whole" "$EXITWALK" check "$TMP/$f.exw"
+done
+
+reasons() { query "$1" "SELECT hw_reason_name, count(*) FROM v_exit GROUP BY 1 ORDER BY 2 DESC, 1"; }
+has_reasons() { # FILE, then lines of stdin: the reasons with their counts, and no others
+	diff <(reasons "$1") - && reasons "$1" | while read -r name n; do
+		"$EXITWALK" report --ascii "$TMP/$1.exw" | grep -Eq "^  $name +$n " || { echo "the report lacks $name $n" && return 1; }
+	done
+}
+svm_reasons() {
+	has_reasons svm-qemu <<-E
+		SVM_EXIT_IOIO 309
+		SVM_EXIT_MSR 260
+		SVM_EXIT_CPUID 167
+		SVM_EXIT_NPF 111
+		SVM_EXIT_INTR 95
+		SVM_EXIT_VINTR 71
+		SVM_EXIT_HLT 60
+	E
+}
+vmx_reasons() {
+	has_reasons vmx-sync <<-E
+		EXIT_REASON_IO_INSTRUCTION 22
+		EXIT_REASON_INTERRUPT_WINDOW 1
+		EXIT_REASON_PREEMPTION_TIMER 1
+	E
+}
+check "svm-qemu: the hardware's reasons" svm_reasons
+check "vmx-sync: the hardware's reasons" vmx_reasons
+
+# trace-cmd's plug-in has names of its own: 7, INTERRUPT_WINDOW in the SDM, is PENDING_INTERRUPT there.
+trace_cmd_reasons() {
+	trace-cmd report "$data/$1.trace.dat" 2>/dev/null | sed -n 's/.* kvm_exit: .*reason \([A-Z_]*\).*/\1/p' |
+		sed 's/^EXIT_/SVM_EXIT_/; t; s/^PENDING_INTERRUPT$/INTERRUPT_WINDOW/; s/^/EXIT_REASON_/' |
+		sort | uniq -c | awk '{ print $2, $1 }' | sort -k2,2nr -k1,1
+}
+same_reasons() { [ -n "$(trace_cmd_reasons "$1")" ] && diff <(trace_cmd_reasons "$1") <(reasons "$1"); }
+same_events() { # every tracepoint: as many as trace-cmd reports, imported or counted as not imported
+	diff <(trace-cmd report "$data/$1.trace.dat" 2>/dev/null |
+		sed -n 's/^[^:]*[0-9]\.[0-9]*: \([a-z0-9_]*\):.*/\1/p' | sed 's/^sys_\(enter\|exit\)_.*/sys_\1/' |
+		sort | uniq -c | awk '{ print $2, $1 }' | LC_ALL=C sort) \
+		<({
+			query "$1" "SELECT kind, count(*) FROM v_event GROUP BY kind"
+			query "$1" "SELECT value FROM v_meta WHERE key = 'import.not_imported'" |
+				sed 's/, /\n/g' | sed 's/^[^:]*://'
+		} | LC_ALL=C sort)
+}
+for f in svm-qemu vmx-sync; do
+	if command -v trace-cmd >/dev/null; then
+		check "$f: the same reasons as trace-cmd counts" same_reasons "$f"
+		check "$f: the same events as trace-cmd counts" same_events "$f"
+	else
+		skip "$f: the same reasons as trace-cmd counts" "trace-cmd is not installed"
+		skip "$f: the same events as trace-cmd counts" "trace-cmd is not installed"
+	fi
+done
+
+says() { # KEY VALUE
+	[ "$(query svm-qemu "SELECT value FROM v_meta WHERE key = '$1'")" = "$2" ]
+}
+check "meta: the clock" says clock CLOCK_MONOTONIC
+check "meta: the format" says import.format 7
+check "meta: the host's kernel" says host_kernel "Linux (none) 6.1.0-56-cloud-amd64 x86_64"
+tracks() {
+	diff <(query svm-qemu "SELECT name, kind, vcpu FROM track ORDER BY id") - <<-E
+		qemu-system-x86-172 vcpu 0
+		qemu-system-x86-182 thread 
+		qemu-system-x86-123 thread 
+		sh-115 thread 
+	E
+}
+check "one track per task, and the vCPU's number" tracks
+notify() { # the exit of the driver's notification, as everything that was recorded of it says
+	diff <(query vmx-sync "SELECT printf('%x', rip), hw_reason_name, kvm_reason_name, space, printf('%x', addr), size,
+		is_write, value FROM v_exit WHERE addr = 0x6210 LIMIT 1") - <<-E
+		ffffffff815a95de EXIT_REASON_IO_INSTRUCTION KVM_EXIT_IO port 6210 2 1 0
+	E
+}
+check "vmx-sync: the notification's exit" notify
+
+default_name() { (cd "$TMP" && "$EXITWALK" import "$data/vmx-sync.trace.dat" && [ -s vmx-sync.exw ]); }
+check "without -o the name is the input's" default_name
+fails() { # STATUS PATTERN COMMAND…: one sentence on stderr
+	local status=$1 pattern=$2 err
+	shift 2
+	err=$("$@" 2>&1 >/dev/null)
+	[ $? -eq "$status" ] || { echo "$err" && return 1; }
+	[ "$(wc -l <<<"$err")" -eq 1 ] && grep -q "$pattern" <<<"$err" || { echo "$err" && return 1; }
+}
+check "a file that is not there" fails 1 'cannot be opened' "$EXITWALK" import "$TMP/none" -o "$TMP/x.exw"
+check "a recording is no trace" fails 1 'is a recording' "$EXITWALK" import "$TMP/vmx-sync.exw" -o "$TMP/x.exw"
+check "a directory is no trace" fails 1 'is not a file' "$EXITWALK" import "$TMP" -o "$TMP/x.exw"
+precious() {
+	echo precious >"$TMP/precious" &&
+		fails 1 'is not an exitwalk recording' "$EXITWALK" import "$data/vmx-sync.trace.dat" -o "$TMP/precious" &&
+		[ "$(cat "$TMP/precious")" = precious ]
+}
+check "a file that is no recording is not replaced" precious
+kept() {
+	cp "$TMP/svm-qemu.exw" "$TMP/kept.exw" && head -c 3000 "$data/vmx-sync.trace.dat" >"$TMP/short.dat"
+	fails 1 'nothing could be read' "$EXITWALK" import "$TMP/short.dat" -o "$TMP/kept.exw" &&
+		cmp "$TMP/svm-qemu.exw" "$TMP/kept.exw"
+}
+check "a trace of which nothing can be read replaces nothing" kept
+full() { (ulimit -f 64 && fails 1 'cannot be written\|could not be completed' "$EXITWALK" import "$data/svm-qemu.trace.dat" -o "$TMP/full.exw"); }
+check "a full disk: one sentence" full
+done_testing
