@@ -14,6 +14,7 @@
 #include "kick.h"
 #include "layout.h"
 #include "machine.h"
+#include "run_console.h"
 #include "run_linux.h"
 #include "run_options.h"
 #include "tracer/cmd.h"
@@ -32,6 +33,7 @@ struct run {
 	struct describe describe;
 	struct run_linux linux_guest;
 	struct recorder *recorder;
+	struct run_console console;
 	char *cmdline; /* of the guest */
 	char entry_why[256];
 	enum ew_stop why;
@@ -162,6 +164,7 @@ static int open_recording(struct run *r, struct err *e)
 		if (!io)
 			return no_track(r, e);
 	}
+	run_console_record(&r->console, r->recorder);
 	rc = recorder_start(r->recorder, e);
 	return rc ? rc : machine_start_io(&r->machine, io, e);
 }
@@ -226,6 +229,29 @@ static int verdict(struct run *r, struct err *e)
 	return err_set(e, -ECANCELED, "%s", stop_text(r->why));
 }
 
+static int run_recorded(struct run *r, struct err *e)
+{
+	int rc = open_recording(r, e);
+
+	if (rc == 0)
+		rc = run_console_open(&r->console, &r->machine, &r->output, e);
+	if (rc)
+		return rc;
+	r->why = machine_run(&r->machine);
+	run_console_close(&r->console);
+	guest_output_flush(&r->output);
+	if (diag_wanted(r->why))
+		diag_print(stderr, &r->machine.cpus);
+	rc = close_recording(r, e);
+	if (rc == 0) {
+		summary(r);
+		rc = verdict(r, e);
+	} else if (r->why == EW_STOP_RECORDER) {
+		rc = verdict(r, e);
+	}
+	return rc;
+}
+
 static int run_guest(struct run *r, struct err *e)
 {
 	struct watch watch;
@@ -235,20 +261,7 @@ static int run_guest(struct run *r, struct err *e)
 		rc = watch_start(&watch, &r->machine.cpus.stop, r->o->timeout, e);
 	if (rc)
 		return rc;
-	rc = open_recording(r, e);
-	if (rc == 0) {
-		r->why = machine_run(&r->machine);
-		guest_output_flush(&r->output);
-		if (diag_wanted(r->why))
-			diag_print(stderr, &r->machine.cpus);
-		rc = close_recording(r, e);
-		if (rc == 0) {
-			summary(r);
-			rc = verdict(r, e);
-		} else if (r->why == EW_STOP_RECORDER) {
-			rc = verdict(r, e);
-		}
-	}
+	rc = run_recorded(r, e);
 	watch_end(&watch);
 	return rc;
 }
@@ -318,6 +331,7 @@ static int cmd_run_main(int argc, char **argv)
 			.ring_slots = options.ring_slots,
 		};
 		watch_block_signals();
+		run_console_find(&r.console, &options);
 		rc = run_all(&r, &e);
 	}
 	free(r.cmdline);

@@ -28,6 +28,8 @@ enum {
 	KEY_IO,
 	KEY_EVENT_IDX,
 	KEY_INDIRECT,
+	KEY_CONSOLE,
+	KEY_NO_CONSOLE,
 };
 
 static const struct argp_option options[] = {
@@ -79,6 +81,14 @@ static const struct argp_option options[] = {
 		"End a guest that still runs then (60; Linux: 0, which is never)", 3},
 	{"kvm", KEY_KVM, "DEVICE", 0, "Use this KVM device (" KVM_DEVICE ")", 3},
 	{"quiet", 'q', NULL, 0, "Do not show the guest's serial output", 3},
+	{"console", KEY_CONSOLE, NULL, 0,
+		"Give the guest's serial port what comes from standard input, a pipe or a file too "
+		"(default for Linux on a terminal)",
+		3},
+	{"no-console", KEY_NO_CONSOLE, NULL, 0,
+		"Leave standard input alone, and show the serial output as lines (default otherwise, "
+		"and with -q)",
+		3},
 	{0},
 };
 
@@ -246,6 +256,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_NO_RECORD:
 		o->record = false;
 		break;
+	case KEY_CONSOLE:
+		o->console = RUN_CONSOLE_ON;
+		break;
+	case KEY_NO_CONSOLE:
+		o->console = RUN_CONSOLE_OFF;
+		break;
 	case 'q':
 		o->quiet = true;
 		break;
@@ -268,6 +284,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const char doc[] =
 	"Boot the built-in sample guest, or Linux, on KVM and record every exit, every disk request "
 	"and every host system call behind it.\v"
+	"On a terminal Linux gets all keys, Ctrl-C too; Ctrl-A x ends it, Ctrl-A h lists more. Elsewhere "
 	"Ctrl-C ends the guest and closes the recording. The exit status is 0 only if the guest "
 	"ended by itself with status 0.\n\n"
 	"What KVM offers and the guest's processors never have:"

@@ -10,6 +10,9 @@
 #include "drive_options.h"
 #include "tracer/err.h"
 
+/* Is standard input the guest's? AUTO: if it is a terminal, and so is standard output. */
+enum run_console_mode { RUN_CONSOLE_AUTO, RUN_CONSOLE_ON, RUN_CONSOLE_OFF };
+
 struct run_disk {
 	char *path; /* owned */
 	bool read_only;
@@ -31,6 +34,7 @@ struct run_options {
 	unsigned repeat;
 	size_t ring_slots; /* 0: the recorder's default */
 	bool record, quiet;
+	enum run_console_mode console;
 	const char *kvm_device;
 };
 

@@ -12,7 +12,9 @@
  *   remember, same            the screen is as it was then, cursor and attributes included
  *   quiet                     no bell rang and nobody set the title
  *   stopped                   it has been stopped, and the terminal is as before it ran
+ *   end                       waits until it is over
  *   exit STATUS               it ended so          restored      the terminal is as before it ran
+ *   raw                       the terminal is in raw mode: no key has a meaning of its own
  */
 #include "drive_program.h"
 
@@ -33,7 +35,7 @@ static void keys(struct drive *d, char *args)
 		{"Up", "\033OA"}, {"Down", "\033OB"}, {"Home", "\033OH"}, {"End", "\033OF"},
 		{"PageDown", "\033[6~"}, {"PageUp", "\033[5~"}, {"Enter", "\r"}, {"Esc", "\033"},
 		{"Tab", "\t"}, {"Shift-Tab", "\033[Z"}, {"Backspace", "\177"}, {"Space", " "},
-		{"F1", "\033OP"}, {"C-l", "\f"}, {"C-c", "\003"}, {"C-z", "\032"}};
+		{"F1", "\033OP"}, {"C-l", "\f"}, {"C-a", "\001"}, {"C-c", "\003"}, {"C-z", "\032"}};
 	char *save = NULL;
 
 	for (char *k = strtok_r(args, " ", &save); k; k = strtok_r(NULL, " ", &save)) {
@@ -152,6 +154,14 @@ static bool restored(struct drive *d)
 	       !d->hidden;
 }
 
+static bool raw(struct drive *d)
+{
+	struct termios t;
+
+	return tcgetattr(d->slave, &t) == 0 && !(t.c_lflag & (ICANON | ECHO | ISIG | IEXTEN)) &&
+	       !(t.c_iflag & (ICRNL | IXON)) && !(t.c_oflag & OPOST);
+}
+
 static void compare(struct drive *d, const char *file)
 {
 	char row[MAX_COLS * 4 + 1], want[MAX_COLS * 4 + 2];
@@ -217,6 +227,8 @@ static bool do_check(struct drive *d, const char *c, const char *a)
 		check(d, !d->noise, c, a);
 	else if (!strcmp(c, "stopped"))
 		check(d, !d->over && WIFSTOPPED(d->wait_status) && restored(d), c, a);
+	else if (!strcmp(c, "raw"))
+		check(d, raw(d), c, a);
 	else if (!strcmp(c, "restored"))
 		check(d, restored(d), c, a);
 	else if (!strcmp(c, "exit"))
@@ -261,6 +273,9 @@ static void command(struct drive *d, char *line)
 		keys(d, args);
 	else if (!strcmp(line, "signal"))
 		send_signal(d, args);
+	else if (!strcmp(line, "end"))
+		while (!d->over)
+			wait_idle(d);
 	else if (!strcmp(line, "remember"))
 		d->kept = d->now;
 	else if (!strcmp(line, "screen"))
