@@ -37,7 +37,7 @@ check-lab:
 	$(Q)bash .ci/deps check
 	$(Q)$(MAKE) --no-print-directory WERROR=1 check-build
 	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) SAN=$(SAN) PARTS="$(PARTS)" \
-		bash tests/run.sh -j $(JOBS) $(LAB_TESTS)
+		UI_DRIVE=$(abspath $(BUILD))/tests/ui/drive bash tests/run.sh -j $(JOBS) $(LAB_TESTS)
 
 bench:
 	$(Q)bash .ci/deps check

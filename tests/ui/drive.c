@@ -9,6 +9,7 @@
  *   resize COLS ROWS          signal NAME            waits until it is idle again
  *   expect TEXT   refuse TEXT   row TEXT (the cursor's row)    reverse (that row is)   ascii   mono
  *   screen FILE               the whole screen is FILE (BLESS=1 in the environment: writes it)
+ *   await TEXT                waits until it is on the screen
  *   remember, same            the screen is as it was then, cursor and attributes included
  *   quiet                     no bell rang and nobody set the title
  *   stopped                   it has been stopped, and the terminal is as before it ran
@@ -204,10 +205,26 @@ static bool cursor_row(struct drive *d, const char *text)
 	return strstr(row_text(&d->now, d->now.cursor.row, row), text) != NULL;
 }
 
+/* For what no idle byte tells of: a guest's answer. */
+static bool await(struct drive *d, const char *text)
+{
+	struct pollfd p = {.fd = d->master, .events = POLLIN};
+
+	while (!contains(d, text)) {
+		if (poll(&p, 1, HANG_MS) <= 0)
+			return false;
+		drain(d, false);
+		shoot(d, &d->now);
+	}
+	return true;
+}
+
 /* The checks, and false if `c` is none. */
 static bool do_check(struct drive *d, const char *c, const char *a)
 {
-	if (!strcmp(c, "expect"))
+	if (!strcmp(c, "await"))
+		check(d, await(d, a), c, a);
+	else if (!strcmp(c, "expect"))
 		check(d, contains(d, a), c, a);
 	else if (!strcmp(c, "refuse"))
 		check(d, !contains(d, a), c, a);
