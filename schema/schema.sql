@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- exitwalk recording, schema version 1 (PRAGMA user_version), application_id 0x45585731 "EXW1".
+-- exitwalk recording, schema version 2 (PRAGMA user_version), application_id 0x45585731 "EXW1".
 -- Tables are the implementation; the v_* views (views.sql and the generated ones) are the contract.
 -- Times are nanoseconds of the clock that meta names. 64-bit unsigned values (addresses) are stored as SQLite's
 -- signed 64-bit integers with the same bits: print them with printf('%x').
@@ -49,23 +49,29 @@ CREATE TABLE guest_call(id INTEGER PRIMARY KEY, track INTEGER NOT NULL, pid INTE
 	nr INTEGER NOT NULL, arg0 INTEGER, arg1 INTEGER, arg2 INTEGER, arg3 INTEGER, arg4 INTEGER,
 	arg5 INTEGER, path TEXT, ret INTEGER, enter_event INTEGER NOT NULL, exit_event INTEGER,
 	t_enter INTEGER NOT NULL, t_exit INTEGER);
--- A virtio request. kick_exit: the exit by which the driver notified the device of it. t_first..t_last:
--- its window on the time axis (docs/architecture.md says how windows are cut).
+-- A virtio request. guest_call: the system call that caused it; call_how: how that is known ('buffer':
+-- its data lie in the call's buffer, 'only call': no other open call does this). notify_event: the
+-- queue_notify that told the device of it; kick_exit: the exit in which that was. track: the thread that
+-- took it from the queue, t_wake: when that thread was woken for it. irq_event: the interrupt, which is
+-- for irq_requests requests. t_entry: when kick_exit ended. t_first..t_last: its window on the time axis
+-- (docs/architecture.md says how windows are cut).
 CREATE TABLE request(id INTEGER PRIMARY KEY, device INTEGER NOT NULL, queue INTEGER NOT NULL,
 	head INTEGER NOT NULL, type INTEGER, sector INTEGER, bytes INTEGER, descriptors INTEGER,
 	status INTEGER, used_len INTEGER, guest_call INTEGER, kick_exit INTEGER, t_first INTEGER,
 	t_kick INTEGER, t_pop INTEGER, t_host INTEGER, t_host_ret INTEGER, t_used INTEGER, t_irq INTEGER,
-	t_entry INTEGER, t_last INTEGER, exits INTEGER);
+	t_entry INTEGER, t_last INTEGER, exits INTEGER, notify_event INTEGER, track INTEGER,
+	t_wake INTEGER, irq_event INTEGER, irq_requests INTEGER, call_how TEXT);
 -- A stack snapshot, unwound: n = 0 is the innermost frame. how: 'rip' (the register), 'fp' (frame
 -- pointer chain), 'pt_regs' (saved registers at a kernel entry).
 CREATE TABLE frame(event_id INTEGER NOT NULL, n INTEGER NOT NULL, ip INTEGER NOT NULL, symbol INTEGER,
 	how TEXT NOT NULL, PRIMARY KEY(event_id, n)) WITHOUT ROWID;
 -- The steps of a request, n from 1. what: 'event' (event_id), 'frame' (frame `frame` of the snapshot
--- event_id), 'insn' (the exiting instruction of the exit whose run_exit event is event_id), 'absent'
--- (absent.id = absent: not recorded, and what it would need).
+-- event_id), 'insn' (the exiting instruction of the exit whose run_exit event is event_id), 'handover'
+-- (from the thread of from_event to that of event_id), 'absent' (absent.id = absent: not recorded, and
+-- what it would need).
 CREATE TABLE step(request_id INTEGER NOT NULL, n INTEGER NOT NULL, stage INTEGER NOT NULL,
 	layer INTEGER NOT NULL, what TEXT NOT NULL, event_id INTEGER, frame INTEGER, absent INTEGER,
-	PRIMARY KEY(request_id, n)) WITHOUT ROWID;
+	from_event INTEGER, PRIMARY KEY(request_id, n)) WITHOUT ROWID;
 CREATE TABLE absent(id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE budget(request_id INTEGER NOT NULL, layer INTEGER NOT NULL, ns INTEGER NOT NULL,
 	PRIMARY KEY(request_id, layer)) WITHOUT ROWID;

@@ -32,7 +32,7 @@ SELECT x.id, x.t_exit, t.vcpu, x.isa, x.hw_reason,
 FROM vm_exit x LEFT JOIN track t ON t.id = x.track LEFT JOIN region r ON r.id = x.region;
 
 CREATE VIEW v_request(id, device, type, sector, bytes, status, t_first_ns, t_last_ns, exits, pid, comm,
-	syscall) AS
+	syscall, call_how, kick, thread) AS
 SELECT q.id, d.name,
 	coalesce((SELECT name FROM enum_name WHERE enum = 'virtio_blk_type' AND value = q.type),
 		printf('unknown %d', q.type)),
@@ -40,7 +40,12 @@ SELECT q.id, d.name,
 	coalesce((SELECT name FROM enum_name WHERE enum = 'virtio_blk_status' AND value = q.status),
 		printf('unknown %d', q.status)),
 	q.t_first, q.t_last, q.exits, c.pid, c.comm,
-	coalesce((SELECT name FROM enum_name WHERE enum = 'syscall' AND value = c.nr), c.nr)
+	coalesce((SELECT name FROM enum_name WHERE enum = 'syscall' AND value = c.nr), c.nr),
+	q.call_how,
+	CASE WHEN q.kick_exit IS NOT NULL THEN 'exit'
+		WHEN (SELECT n.track FROM event n WHERE n.id = q.notify_event) = q.track THEN 'ioeventfd'
+		END,
+	(SELECT name FROM track WHERE id = q.track)
 FROM request q LEFT JOIN device d ON d.id = q.device LEFT JOIN guest_call c ON c.id = q.guest_call;
 
 -- A guest process's system call, written as in C. The arguments that are addresses are hexadecimal.
@@ -62,10 +67,13 @@ FROM guest_call c LEFT JOIN enum_name n ON n.enum = 'syscall' AND n.value = c.nr
 CREATE VIEW v_step(request_id, n, stage, layer, actor, ts_ns, dur_ns, evidence, text) AS
 SELECT s.request_id, s.n, s.stage,
 	(SELECT name FROM enum_name WHERE enum = 'layer' AND value = s.layer),
-	CASE s.what WHEN 'event' THEN t.name WHEN 'absent' THEN NULL ELSE 'guest' END,
-	CASE WHEN s.what = 'event' THEN e.ts END,
-	CASE WHEN s.what = 'event' THEN e.dur END,
+	CASE s.what WHEN 'event' THEN t.name WHEN 'handover' THEN t.name WHEN 'absent' THEN NULL
+		ELSE 'guest' END,
+	CASE WHEN s.what IN ('event', 'handover') THEN e.ts END,
+	CASE s.what WHEN 'event' THEN e.dur
+		WHEN 'handover' THEN e.ts - (SELECT ts FROM event WHERE id = s.from_event) END,
 	CASE s.what WHEN 'event' THEN printf('event %d', s.event_id)
+		WHEN 'handover' THEN printf('event %d to %d', s.from_event, s.event_id)
 		WHEN 'frame' THEN printf('stack %d frame %d', s.event_id, s.frame)
 		WHEN 'insn' THEN printf('exit %d insn', e.a0)
 		ELSE 'not recorded' END,
@@ -85,7 +93,13 @@ SELECT s.request_id, s.n, s.stage,
 						x.space, x.addr, x.value) END ||
 					CASE WHEN w.rip IS NULL THEN '' ELSE printf(', rip 0x%x', w.rip) END
 				FROM v_exit x JOIN vm_exit w ON w.id = x.id WHERE x.id = e.a0)
-			END, (SELECT text FROM v_event WHERE id = e.id))
+			END, (SELECT text FROM v_event WHERE id = e.id)) ||
+			coalesce((SELECT printf(': one interrupt for %d requests', q.irq_requests)
+				FROM request q WHERE q.id = s.request_id AND q.irq_event = e.id
+				AND q.irq_requests > 1), '')
+		WHEN 'handover' THEN printf('hand-over: %s told %s, which now takes it on',
+			(SELECT ft.name FROM event fe JOIN track ft ON ft.id = fe.track
+				WHERE fe.id = s.from_event), t.name)
 		WHEN 'frame' THEN (SELECT CASE WHEN y.id IS NULL THEN printf('0x%x', f.ip)
 				ELSE printf('%s+0x%x', y.name, f.ip - y.addr) END
 			FROM frame f LEFT JOIN symbol y ON y.id = f.symbol

@@ -101,10 +101,11 @@ static void on_run_exit(struct pass *p, struct track_check *t, const struct even
 			"event %" PRId64 ": KVM_RUN returns, but exit %" PRId64
 			" has not been ended by a run_enter",
 			ev->id, t->exit_id);
-	/* All vCPUs count together: that no number is left out is seen by their ids (check_ids). */
+	/* Exits are numbered over all vCPUs, when KVM_RUN returns; check_ids() finds one that is missing. */
 	if (!t->unknown && ev->a[0] <= t->last_exit)
 		SAY(p, pairs, "pairs",
-			"event %" PRId64 " is exit %" PRId64 ", and the one before was %" PRId64,
+			"event %" PRId64 " is exit %" PRId64
+			", and the one before of this vCPU was %" PRId64,
 			ev->id, ev->a[0], t->last_exit);
 	t->exit_id = t->last_exit = ev->a[0];
 	t->times = (struct exit_times){ev->id, ev->ts, {SQL_NULL, SQL_NULL}, {SQL_NULL, SQL_NULL}};
@@ -231,7 +232,7 @@ int check_events(struct check *c, struct err *e)
 	if (!ret) {
 		say_result(c, p.order, "order", "no event is earlier than the one in front of it");
 		say_result(c, p.pairs, "pairs",
-			"every exit has its entry, and every event stands in its exit");
+			"every exit has its entry, and every event of a vCPU stands in its exit");
 		say_result(c, p.exits, "exits", "vm_exit agrees with the events");
 	}
 	sqlite3_finalize(p.vm_exit);

@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "seal.h"
 #include "sql.h"
@@ -47,12 +48,28 @@ static void say_changed(struct check *c, const char *table, const struct seal_ve
 			table, first, last);
 }
 
+/* Derived anew, since the recording is an older version's: it cannot be what was sealed. */
+static bool derived_anew(const struct check *c, const char *table)
+{
+#define NAME(table, order, keys) #table,
+	static const char *const name[] = {DERIVED_TABLES(NAME)};
+#undef NAME
+
+	for (size_t i = 0; c->recording->older && i < sizeof(name) / sizeof(name[0]); i++)
+		if (!strcmp(name[i], table))
+			return true;
+	return false;
+}
+
 static int check_table(struct check *c, const char *table, char without[64], struct err *e)
 {
 	struct seal_verdict v;
 	char key[160] = "";
-	int ret = seal_compare(c->db, table, &v, e);
+	int ret;
 
+	if (derived_anew(c, table))
+		return 0;
+	ret = seal_compare(c->db, table, &v, e);
 	if (!ret && v.rows != v.sealed)
 		ret = missing_key(c, table, key, sizeof(key), e);
 	if (ret)

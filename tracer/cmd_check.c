@@ -11,6 +11,7 @@
 #include "check.h"
 #include "cmd.h"
 #include "reader.h"
+#include "schema/schema.h"
 #include "seal.h"
 #include "sql.h"
 #include "untrusted.h"
@@ -84,8 +85,8 @@ static int note_repair(sqlite3 *db, struct err *e)
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	snprintf(sql, sizeof(sql),
 		"INSERT OR REPLACE INTO meta(key, value) VALUES('cut_off', 1), ('state', 'complete'),"
-		" ('repaired', '%s by exitwalk " EXITWALK_VERSION "')",
-		when);
+		" ('schema', %d), ('repaired', '%s by exitwalk " EXITWALK_VERSION "')",
+		SCHEMA_VERSION, when);
 	return sql_exec(db, e, sql);
 }
 
@@ -134,7 +135,7 @@ static int repair(const char *path, struct err *e)
 static int all_checks(struct check *c, struct err *e)
 {
 	static int (*const check[])(struct check *, struct err *) = {check_file, check_names,
-		check_ids, check_events, check_derived, check_budgets, check_losses,
+		check_ids, check_events, check_requests, check_derived, check_budgets, check_losses,
 		check_kvm_stats};
 
 	for (size_t i = 0; i < sizeof(check) / sizeof(check[0]); i++) {

@@ -2,9 +2,11 @@
 /* derive_all(): guest calls, requests, steps, frames and budgets from events, in one transaction. */
 #include "derive.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "recording.h"
+#include "schema/schema.h"
 
 static int read_losses(struct derive *d)
 {
@@ -23,18 +25,60 @@ static int read_losses(struct derive *d)
 	return ret;
 }
 
-static int derive_tables(struct derive *d)
+/* A recording of an older version has other columns in these tables: they are made anew. */
+static int replace_tables(struct derive *d)
+{
+#define QUOTED(table, order, keys) "'" #table "', "
+#define DROP(table, order, keys) "DROP TABLE IF EXISTS " #table ";"
+	sqlite3_stmt *row = NULL;
+	sqlite3 *own = NULL;
+	char sql[64];
+	int ret = 0;
+
+	if (sqlite3_open(":memory:", &own) != SQLITE_OK)
+		ret = err_set(d->e, -ENOMEM, "out of memory");
+	if (!ret)
+		ret = sql_exec(own, d->e, schema_sql);
+	if (!ret)
+		ret = sql_exec(d->db, d->e, DERIVED_TABLES(DROP));
+	if (!ret)
+		ret = sql_prepare(own, &row, d->e,
+			"SELECT sql FROM sqlite_schema WHERE type = 'table' AND name IN (" DERIVED_TABLES(
+				QUOTED) "'')");
+	while (!ret && (ret = sql_step(row, d->e)) > 0)
+		ret = sql_exec(d->db, d->e, (const char *)sqlite3_column_text(row, 0));
+	sqlite3_finalize(row);
+	sqlite3_close(own);
+#undef QUOTED
+#undef DROP
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", SCHEMA_VERSION);
+	return ret ? ret : sql_exec(d->db, d->e, sql);
+}
+
+static int empty_tables(struct derive *d)
 {
 #define EMPTY(table, order, keys) "DELETE FROM " #table ";"
-	int ret = sql_exec(d->db, d->e, DERIVED_TABLES(EMPTY));
+	int64_t version = 0;
+	int ret = sql_get_int(d->db, d->e, "PRAGMA user_version", &version);
+
+	if (ret)
+		return ret;
+	if (version < SCHEMA_VERSION)
+		return replace_tables(d);
+	return sql_exec(d->db, d->e, DERIVED_TABLES(EMPTY));
 #undef EMPTY
+}
+
+static int derive_tables(struct derive *d)
+{
+	int ret = empty_tables(d);
 
 	if (!ret)
 		ret = read_losses(d);
 	if (!ret)
 		ret = derive_calls_and_requests(d);
 	if (!ret)
-		derive_windows(d);
+		ret = derive_windows(d);
 	if (!ret)
 		ret = derive_frames(d);
 	if (!ret)
@@ -62,6 +106,8 @@ int derive_all(sqlite3 *db, struct err *e)
 	if (ret)
 		sql_exec(db, NULL, "ROLLBACK TO derive; RELEASE derive");
 	free(d.call);
+	free(d.notify);
+	free(d.vcpu);
 	free(d.request);
 	free(d.loss);
 	return ret;

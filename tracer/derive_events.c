@@ -6,36 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "derive_calls.h"
+#include "derive_queues.h"
 #include "vmm/guest_abi.h"
-
-/* What is going on on one track (one thread). */
-struct track_state {
-	int64_t id;
-	struct mark run_enter; /* the last one */
-	struct mark before;    /* the run_enter in front of the current exit */
-	struct mark run_exit;  /* of the current exit */
-	int64_t exit_id;       /* 0: in KVM_RUN */
-	size_t *open;          /* calls entered and not yet left, oldest first */
-	size_t opens, opens_cap;
-	size_t entering; /* the call whose ENTER marker's exit has not ended yet */
-	size_t active;   /* the last request with events in the current exit */
-	size_t acked;    /* the request whose interrupt this exit's ISR read acknowledges */
-};
-
-struct device_state {
-	int64_t id;
-	size_t last_used; /* the last request completed and not yet acknowledged */
-};
 
 struct pass {
 	struct derive *d;
+	struct calls calls;
+	struct queues queues;
 	struct track_state *track;
 	size_t tracks, tracks_cap;
-	struct device_state *device;
-	size_t devices, devices_cap;
 	size_t *slot; /* hash: request number → index + 1 */
 	size_t slots; /* a power of two */
-	sqlite3_stmt *marker, *insert_call;
 };
 
 void derive_read_event(sqlite3_stmt *row, struct event_row *ev)
@@ -65,6 +47,40 @@ int derive_grow(void **array, size_t *cap, size_t n, size_t size, struct err *e)
 	return 0;
 }
 
+bool derive_numbered(int64_t kind)
+{
+	switch (kind) {
+#define X(k) case EW_##k:
+		DERIVE_NUMBERED(X)
+#undef X
+		return true;
+	default:
+		return false;
+	}
+}
+
+const char *derive_numbered_sql(char *buf, size_t size)
+{
+	static const int kinds[] = {
+#define X(k) EW_##k,
+		DERIVE_NUMBERED(X)
+#undef X
+	};
+	size_t used = 0;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && used < size; i++)
+		used += (size_t)snprintf(buf + used, size - used, "%s%d", i ? ", " : "", kinds[i]);
+	return buf;
+}
+
+bool derive_is_vcpu(const struct derive *d, int64_t track)
+{
+	for (size_t i = 0; i < d->vcpus; i++)
+		if (d->vcpu[i] == track)
+			return true;
+	return false;
+}
+
 static struct track_state *find_track(struct pass *p, int64_t id)
 {
 	for (size_t i = 0; i < p->tracks; i++)
@@ -73,112 +89,8 @@ static struct track_state *find_track(struct pass *p, int64_t id)
 	if (derive_grow((void **)&p->track, &p->tracks_cap, p->tracks, sizeof(*p->track), p->d->e))
 		return NULL;
 	p->track[p->tracks] = (struct track_state){
-		.id = id, .entering = NO_INDEX, .active = NO_INDEX, .acked = NO_INDEX};
+		.id = id, .entering = NO_INDEX, .active = NO_INDEX, .signalling = NO_INDEX};
 	return &p->track[p->tracks++];
-}
-
-static struct device_state *find_device(struct pass *p, int64_t id)
-{
-	for (size_t i = 0; i < p->devices; i++)
-		if (p->device[i].id == id)
-			return &p->device[i];
-	if (derive_grow(
-		    (void **)&p->device, &p->devices_cap, p->devices, sizeof(*p->device), p->d->e))
-		return NULL;
-	p->device[p->devices] = (struct device_state){.id = id, .last_used = NO_INDEX};
-	return &p->device[p->devices++];
-}
-
-/* --- guest calls ---------------------------------------------------------------------------- */
-
-static bool read_marker(struct pass *p, int64_t event, struct ew_marker *m)
-{
-	bool ok;
-
-	sqlite3_bind_int64(p->marker, 1, event);
-	ok = sqlite3_step(p->marker) == SQLITE_ROW &&
-	     sqlite3_column_bytes(p->marker, 0) >= (int)sizeof(*m);
-	if (ok)
-		memcpy(m, sqlite3_column_blob(p->marker, 0), sizeof(*m));
-	sqlite3_reset(p->marker);
-	return ok;
-}
-
-static void bind_text(sqlite3_stmt *stmt, int n, const char *text, size_t max)
-{
-	sqlite3_bind_text(stmt, n, text, (int)strnlen(text, max), SQLITE_TRANSIENT);
-}
-
-/* Writes the row of a call: when it is left, or at the end if it never was. */
-static int store_call(struct pass *p, size_t index)
-{
-	const struct guest_call *c = &p->d->call[index];
-	struct ew_marker m = {0}, left;
-	sqlite3_stmt *stmt = p->insert_call;
-	int ret;
-
-	sqlite3_clear_bindings(stmt);
-	sqlite3_bind_int64(stmt, 1, (int64_t)index + 1);
-	sqlite3_bind_int64(stmt, 2, c->track);
-	sqlite3_bind_int64(stmt, 3, c->pid);
-	if (read_marker(p, c->enter_event, &m)) {
-		bind_text(stmt, 4, m.comm, sizeof(m.comm));
-		for (int i = 0; i < 6; i++)
-			sqlite3_bind_int64(stmt, 6 + i, (int64_t)m.args[i]);
-		bind_text(stmt, 12, m.path, sizeof(m.path));
-	}
-	sqlite3_bind_int64(stmt, 5, m.nr);
-	if (c->exit_event && read_marker(p, c->exit_event, &left)) {
-		sqlite3_bind_int64(stmt, 13, left.ret);
-		sqlite3_bind_int64(stmt, 15, c->exit_event);
-		sqlite3_bind_int64(stmt, 17, c->last.ts);
-	}
-	sqlite3_bind_int64(stmt, 14, c->enter_event);
-	sqlite3_bind_int64(stmt, 16, c->first.ts);
-	ret = sql_step(stmt, p->d->e);
-	sqlite3_reset(stmt);
-	return ret < 0 ? ret : 0;
-}
-
-static int enter_call(struct pass *p, struct track_state *t, const struct event_row *ev)
-{
-	struct derive *d = p->d;
-	int ret = derive_grow((void **)&d->call, &d->calls_cap, d->calls, sizeof(*d->call), d->e);
-
-	if (!ret)
-		ret = derive_grow(
-			(void **)&t->open, &t->opens_cap, t->opens, sizeof(*t->open), d->e);
-	if (ret)
-		return ret;
-	d->call[d->calls] = (struct guest_call){
-		.track = ev->track, .pid = ev->a[2], .enter_event = ev->id, .first = {0, ev->ts}};
-	t->open[t->opens++] = t->entering = d->calls++;
-	return 0;
-}
-
-/* The newest open call of that pid ends; older ones of the same pid never returned. */
-static int leave_call(struct pass *p, struct track_state *t, const struct event_row *ev)
-{
-	bool found = false;
-
-	for (size_t i = t->opens; i-- > 0;) {
-		struct guest_call *c = &p->d->call[t->open[i]];
-		int ret;
-
-		if (c->pid != ev->a[2])
-			continue;
-		if (!found) {
-			c->exit_event = ev->id;
-			c->last = t->run_exit.event ? t->run_exit : (struct mark){ev->id, ev->ts};
-		}
-		found = true;
-		ret = store_call(p, t->open[i]);
-		if (ret)
-			return ret;
-		t->opens--;
-		memmove(&t->open[i], &t->open[i + 1], (t->opens - i) * sizeof(*t->open));
-	}
-	return 0;
 }
 
 /* --- requests ------------------------------------------------------------------------------- */
@@ -208,6 +120,16 @@ static int grow_slots(struct pass *p)
 	return 0;
 }
 
+static void call_by_what_is_open(struct pass *p, struct request *r)
+{
+	size_t call = NO_INDEX;
+
+	if (r->call_how == CALL_BY_BUFFER)
+		return;
+	r->call_how = calls_only(&p->calls, r->type, &call);
+	r->call = r->call_how == CALL_ONLY ? call : NO_INDEX;
+}
+
 static int pop_request(struct pass *p, struct track_state *t, const struct event_row *ev)
 {
 	struct derive *d = p->d;
@@ -229,123 +151,148 @@ static int pop_request(struct pass *p, struct track_state *t, const struct event
 		.queue = ev->a[2],
 		.head = ev->a[3],
 		.track = ev->track,
-		.call = t->opens ? t->open[t->opens - 1] : NO_INDEX,
-		.kick_exit = ev->exit_id,
-		.pop = {ev->id, ev->ts},
-		.own = {ev->id, ev->ts}};
+		.pop = {ev->id, ev->ts}};
 	r->type = r->sector = r->bytes = r->descriptors = r->status = r->used_len = SQL_NULL;
-	r->t_host = r->t_host_ret = r->t_used = r->t_irq = r->t_entry = SQL_NULL;
-	if (t->exit_id && t->exit_id == ev->exit_id) {
-		r->kick = t->run_exit;
-		r->before = t->before;
-	}
-	r->reach = r->own;
+	r->t_host = r->t_host_ret = SQL_NULL;
+	r->own = r->reach = r->pop;
+	ret = queues_pop(&p->queues, t, ev, r);
+	if (ret)
+		return ret;
+	call_by_what_is_open(p, r);
 	*slot = ++d->requests;
 	return 0;
+}
+
+static int completed(struct pass *p, size_t index, const struct event_row *ev)
+{
+	struct request *r = &p->d->request[index];
+
+	if (r->used.event)
+		return 0; /* twice: a damaged file */
+	r->used_len = ev->a[4];
+	r->used = (struct mark){ev->id, ev->ts};
+	return queues_used(&p->queues, ev->a[1], index);
 }
 
 /* An event that carries a request's number. */
 static int request_event(struct pass *p, struct track_state *t, const struct event_row *ev)
 {
-	struct device_state *dev;
 	struct request *r;
-	size_t *slot;
+	size_t index;
 
 	if (!p->slots)
 		return 0;
-	slot = request_slot(p, ev->a[0]);
-	if (!*slot)
+	index = *request_slot(p, ev->a[0]) - 1;
+	if (index == NO_INDEX)
 		return 0; /* its pop was lost: the loss is shown, nothing is invented */
-	r = &p->d->request[*slot - 1];
+	r = &p->d->request[index];
 	r->own = r->reach = (struct mark){ev->id, ev->ts};
-	t->active = *slot - 1;
+	t->active = index;
 	switch (ev->kind) {
+	case EW_DESCRIPTOR:
+		if (r->call_how != CALL_BY_BUFFER &&
+			calls_by_buffer(&p->calls, ev, &r->call, &r->buffer))
+			r->call_how = CALL_BY_BUFFER;
+		return 0;
 	case EW_REQUEST:
 		r->type = ev->a[1];
 		r->sector = ev->a[2];
 		r->bytes = ev->a[3];
 		r->descriptors = ev->a[4];
-		break;
+		call_by_what_is_open(p, r);
+		return 0;
 	case EW_HOST_CALL:
 		if (r->t_host == SQL_NULL)
 			r->t_host = ev->ts;
-		break;
+		return 0;
 	case EW_HOST_RET:
+	case EW_URING_CQE:
 		r->t_host_ret = ev->ts;
-		break;
+		return 0;
+	case EW_URING_SQE:
+		return index_list_add(&t->filled, index, p->d->e);
 	case EW_REQ_STATUS:
 		r->status = ev->a[1];
-		break;
+		return 0;
 	case EW_QUEUE_USED:
-		r->used_len = ev->a[4];
-		r->t_used = ev->ts;
-		dev = find_device(p, ev->a[1]);
-		if (!dev)
-			return -ENOMEM;
-		dev->last_used = *slot - 1;
-		break;
+		return completed(p, index, ev);
 	default:
-		break;
+		return 0;
 	}
-	return 0;
+}
+
+/* io_uring_enter takes what is in the submission queue. */
+static void uring_enter(struct pass *p, struct track_state *t, const struct event_row *ev)
+{
+	const bool ends = ev->kind == EW_URING_ENTER_RET;
+	struct index_list was = t->submitted;
+
+	if (!ends) {
+		t->submitted = t->filled;
+		t->filled = was;
+		t->filled.n = 0;
+	}
+	for (size_t i = 0; i < t->submitted.n; i++) {
+		struct request *r = &p->d->request[t->submitted.at[i]];
+		int64_t *mark = ends ? &r->submit_ret : &r->submit;
+
+		if (!*mark)
+			*mark = ev->id;
+		if (!ends && r->t_host == SQL_NULL)
+			r->t_host = ev->ts;
+	}
+	if (ends)
+		t->submitted.n = 0;
 }
 
 /* --- the vCPU's own events -------------------------------------------------------------------- */
 
-static void run_enter(struct pass *p, struct track_state *t, const struct event_row *ev)
+static int now_vcpu(struct pass *p, struct track_state *t)
+{
+	struct derive *d = p->d;
+	int ret;
+
+	if (t->vcpu)
+		return 0;
+	t->vcpu = true;
+	ret = derive_grow((void **)&d->vcpu, &d->vcpus_cap, d->vcpus, sizeof(*d->vcpu), d->e);
+	if (!ret)
+		d->vcpu[d->vcpus++] = t->id;
+	return ret;
+}
+
+static int run_enter(struct pass *p, struct track_state *t, const struct event_row *ev)
 {
 	const struct mark now = {ev->id, ev->ts};
+	struct derive *d = p->d;
 
 	if (t->entering != NO_INDEX)
-		p->d->call[t->entering].first = now;
-	if (t->active != NO_INDEX) {
-		struct request *r = &p->d->request[t->active];
-
-		r->reach = now;
-		for (size_t i = t->active + 1; i-- > 0;) { /* all of this kick */
-			r = &p->d->request[i];
-			if (r->track != t->id || r->kick_exit != t->exit_id)
-				break;
-			if (r->t_entry == SQL_NULL)
-				r->t_entry = ev->ts;
-		}
+		d->call[t->entering].first = now;
+	if (t->active != NO_INDEX)
+		d->request[t->active].reach = now;
+	for (size_t i = 0; i < t->acked.n; i++) {
+		d->request[t->acked.at[i]].ack_end = now;
+		d->request[t->acked.at[i]].reach = now;
 	}
-	if (t->acked != NO_INDEX)
-		p->d->request[t->acked].reach = now;
-	t->entering = t->active = t->acked = NO_INDEX;
+	for (size_t i = d->notifies; t->exit_id && i-- > 0;) { /* those of this exit */
+		if (d->notify[i].at.event < t->run_exit.event)
+			break;
+		if (d->notify[i].track == t->id)
+			d->notify[i].entry = now;
+	}
+	t->entering = t->active = t->signalling = NO_INDEX;
+	t->acked.n = 0;
 	t->run_enter = now;
 	t->exit_id = 0;
+	return now_vcpu(p, t);
 }
 
-static int isr_read(struct pass *p, struct track_state *t, const struct event_row *ev)
+static int run_exit(struct pass *p, struct track_state *t, const struct event_row *ev)
 {
-	struct device_state *dev = find_device(p, ev->a[0]);
-
-	if (!dev)
-		return -ENOMEM;
-	if (!(ev->a[1] & 1) || dev->last_used == NO_INDEX)
-		return 0;
-	if (p->d->request[dev->last_used].track == t->id)
-		t->acked = dev->last_used;
-	dev->last_used = NO_INDEX;
-	return 0;
-}
-
-/* The line goes up for the request that was put on the used ring last, and those in front of it. */
-static void irq_line(struct pass *p, const struct event_row *ev)
-{
-	for (size_t d = 0; d < p->devices && ev->a[1] == 1; d++) {
-		if (p->device[d].id != ev->a[2] || p->device[d].last_used == NO_INDEX)
-			continue;
-		for (size_t i = p->device[d].last_used + 1; i-- > 0;) {
-			struct request *r = &p->d->request[i];
-
-			if (r->t_irq != SQL_NULL)
-				break;
-			if (r->device == ev->a[2] && r->t_used != SQL_NULL)
-				r->t_irq = ev->ts;
-		}
-	}
+	t->before = t->run_enter;
+	t->run_exit = (struct mark){ev->id, ev->ts};
+	t->exit_id = ev->a[0];
+	return now_vcpu(p, t);
 }
 
 static int one_event(struct pass *p, const struct event_row *ev)
@@ -356,41 +303,64 @@ static int one_event(struct pass *p, const struct event_row *ev)
 		return -ENOMEM;
 	switch (ev->kind) {
 	case EW_RUN_ENTER:
-		run_enter(p, t, ev);
-		return 0;
+		return run_enter(p, t, ev);
 	case EW_RUN_EXIT:
-		t->before = t->run_enter;
-		t->run_exit = (struct mark){ev->id, ev->ts};
-		t->exit_id = ev->a[0];
-		return 0;
+		return run_exit(p, t, ev);
 	case EW_MARKER:
-		return ev->a[0] == EW_MARKER_ENTER ? enter_call(p, t, ev) : leave_call(p, t, ev);
+		return ev->a[0] == EW_MARKER_ENTER
+			       ? calls_enter(&p->calls, ev, &t->entering)
+			       : calls_leave(&p->calls, ev, t->run_exit, t->before);
+	case EW_MARKER_BUFFER:
+		return calls_buffer(&p->calls, ev);
+	case EW_DRIVER_STATUS:
+		return ev->a[1] ? 0 : queues_reset(&p->queues, ev->a[0], -1);
+	case EW_QUEUE_SETUP:
+		return queues_reset(&p->queues, ev->a[0], ev->a[1]);
+	case EW_QUEUE_NOTIFY:
+		return queues_notify(&p->queues, t, ev);
+	case EW_IO_SIGNAL:
+	case EW_IO_SIGNAL_RET:
+		return queues_signal(&p->queues, t, ev);
+	case EW_IO_WAKE:
+		return queues_wake(&p->queues, ev);
+	case EW_NOTIFY_SUPPRESSED:
+		queues_suppressed(&p->queues, ev);
+		return 0;
 	case EW_QUEUE_POP:
 		return pop_request(p, t, ev) ?: request_event(p, t, ev);
-	case EW_ISR_READ:
-		return isr_read(p, t, ev);
-	case EW_IRQ_LINE:
-		irq_line(p, ev);
+	case EW_URING_ENTER:
+	case EW_URING_ENTER_RET:
+		uring_enter(p, t, ev);
 		return 0;
+	case EW_ISR_READ:
+	case EW_IRQ_ACK:
+		return ev->a[1] & 1 ? queues_acknowledge(&p->queues, t, ev->a[0]) : 0;
+	case EW_ISR_SET:
+	case EW_MSIX_PENDING:
+	case EW_IRQ_LINE:
+	case EW_IRQ_LINE_RET:
+	case EW_MSI:
+	case EW_MSI_RET:
+	case EW_IRQFD:
+	case EW_IRQFD_RET:
+	case EW_IRQ_SUPPRESSED:
+		return queues_interrupt(&p->queues, t, ev);
 	default:
-		return request_event(p, t, ev);
+		return derive_numbered(ev->kind) ? request_event(p, t, ev) : 0;
 	}
 }
 
-/* Only the kinds that one_event() looks at. */
 static int all_events(struct pass *p)
 {
 	sqlite3_stmt *row = NULL;
 	struct event_row ev;
-	char sql[256];
+	char sql[160];
 	int ret;
 
+	/* Those that one_event() does not look at, and there are many of them. */
 	snprintf(sql, sizeof(sql),
-		"SELECT " EVENT_COLUMNS
-		" FROM event WHERE kind IN (%d, %d, %d, %d, %d, %d, %d, %d, %d,"
-		" %d, %d, %d) ORDER BY id",
-		EW_RUN_ENTER, EW_RUN_EXIT, EW_MARKER, EW_QUEUE_POP, EW_ISR_READ, EW_IRQ_LINE,
-		EW_DESCRIPTOR, EW_REQUEST, EW_HOST_CALL, EW_HOST_RET, EW_REQ_STATUS, EW_QUEUE_USED);
+		"SELECT " EVENT_COLUMNS " FROM event WHERE kind NOT IN (%d, %d, %d) ORDER BY id",
+		EW_DISPATCH, EW_DISPATCH_END, EW_SNAPSHOT);
 	ret = sql_prepare(p->d->db, &row, p->d->e, sql);
 	while (!ret && (ret = sql_step(row, p->d->e)) > 0) {
 		derive_read_event(row, &ev);
@@ -402,26 +372,20 @@ static int all_events(struct pass *p)
 
 int derive_calls_and_requests(struct derive *d)
 {
-	struct pass p = {.d = d};
-	int ret = sql_prepare(
-		d->db, &p.marker, d->e, "SELECT data FROM payload WHERE event_id = ?1");
+	struct pass p = {.d = d, .queues = {.d = d}};
+	int ret = calls_begin(&p.calls, d);
 
 	if (!ret)
-		ret = sql_prepare(d->db, &p.insert_call, d->e,
-			"INSERT INTO guest_call(id, track, pid, comm, nr, arg0, arg1, arg2, arg3, arg4,"
-			" arg5, path, ret, enter_event, exit_event, t_enter, t_exit)"
-			" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
-	if (!ret)
 		ret = all_events(&p);
-	for (size_t t = 0; t < p.tracks; t++) {
-		for (size_t i = 0; !ret && i < p.track[t].opens; i++)
-			ret = store_call(&p, p.track[t].open[i]);
-		free(p.track[t].open);
+	ret = calls_end(&p.calls, ret);
+	queues_end(&p.queues);
+	for (size_t i = 0; i < p.tracks; i++) {
+		free(p.track[i].acked.at);
+		free(p.track[i].filled.at);
+		free(p.track[i].submitted.at);
+		free(p.track[i].served.at);
 	}
-	sqlite3_finalize(p.marker);
-	sqlite3_finalize(p.insert_call);
 	free(p.track);
-	free(p.device);
 	free(p.slot);
 	return ret;
 }

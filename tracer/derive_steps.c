@@ -1,186 +1,244 @@
 /* SPDX-License-Identifier: MIT */
 /* Turns the events of a request's window into its ordered steps, and writes its row and budget. */
-#include "derive.h"
+#include "derive_steps.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-static const struct {
-	unsigned char stage, layer;
-} kind_info[] = {
-#define EV(id, name, NAME, stage, layer, source, text, doc, a0, a1, a2, a3, a4, a5)                \
-	[id] = {stage, EW_LAYER_##layer},
-#include "events.def"
-#undef EV
-};
-
-/* The request that is being written. */
-struct writer {
-	struct derive *d;
-	sqlite3_stmt *events, *prefix, *frames, *insn;
-	sqlite3_stmt *insert_step, *insert_request, *insert_budget;
-	const struct request *r;
-	struct event_row *ev; /* the kick in front of the window (where there is one), the window */
-	size_t n, cap, in_front;
-	int64_t steps;
-	int stage; /* of the last step: within an exit it never goes back */
-	bool kicked, acked;
-};
-
-static int put(struct writer *w, int stage, int layer, const char *what, int64_t event,
-	int64_t frame, int64_t absent)
+static bool in_exit(const struct event_row *ev, int64_t track, int64_t exit_id)
 {
-	w->stage = stage;
-	sqlite3_bind_text(w->insert_step, 8, what, -1, SQLITE_STATIC);
-	return sql_insert(w->insert_step, w->d->e, 7,
-		(int64_t[]){w->r->id, ++w->steps, stage, layer, event, frame, absent});
+	return exit_id && ev->exit_id == exit_id && ev->track == track;
 }
 
-static int put_absent(struct writer *w, int stage, int layer, enum absent absent)
+static bool in_kick(const struct writer *w, const struct event_row *ev)
 {
-	w->d->absent_used[absent] = 1;
-	return put(w, stage, layer, "absent", SQL_NULL, SQL_NULL, absent);
+	return w->kick && in_exit(ev, w->kick->track, w->kick->exit_id);
 }
 
-static bool known_kind(int64_t kind)
+/* It carries the request's number, or was done for this request among others. */
+static bool names_it(const struct writer *w, const struct event_row *ev)
 {
-	return kind > 0 && kind < (int64_t)(sizeof(kind_info) / sizeof(kind_info[0]));
+	const struct request *r = w->r;
+	const int64_t shared[] = {r->wake.event,
+		r->notify == NO_INDEX ? 0 : w->d->notify[r->notify].at.event, r->submit,
+		r->submit_ret, r->isr, r->pending, r->suppressed, r->unnotified, r->irq.event,
+		r->irq_ret.event};
+
+	if (derive_numbered(ev->kind))
+		return ev->a[0] == r->id;
+	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++)
+		if (shared[i] == ev->id)
+			return true;
+	return false;
 }
-
-static int put_event(struct writer *w, int stage, const struct event_row *ev)
-{
-	int layer = known_kind(ev->kind) ? kind_info[ev->kind].layer : EW_LAYER_NONE;
-
-	return put(w, stage, layer, "event", ev->id, SQL_NULL, SQL_NULL);
-}
-
-static int put_marker(struct writer *w, int stage, int64_t event)
-{
-	return put(w, stage, EW_LAYER_GUEST_USER, "event", event, SQL_NULL, SQL_NULL);
-}
-
-/* --- the guest's side of an exit ------------------------------------------------------------- */
 
 /*
- * The frames of a snapshot, outermost first. In an interrupt handler only those from the context
- * that was interrupted on: what is behind that belongs to the system call, and stage 2 has it.
- * Returns how many, or -errno.
+ * Is it a step? What names the request, its notification's and its acknowledgement's exits as a whole,
+ * and all that a vCPU does while it carries the request. A thread serves many requests at once: of
+ * what it does for others only its waiting and what was lost count.
  */
-static int put_frames(struct writer *w, int stage, int64_t snapshot)
+static bool concerns(const struct writer *w, const struct event_row *ev)
 {
-	int ret, n = 0;
-
-	sqlite3_bind_int64(w->frames, 1, snapshot);
-	sqlite3_bind_int(w->frames, 2, w->kicked);
-	while ((ret = sql_step(w->frames, w->d->e)) > 0) {
-		/* A kernel's addresses are the upper, negative half. */
-		bool user = sqlite3_column_int64(w->frames, 1) >= 0;
-
-		ret = put(w, stage, user ? EW_LAYER_GUEST_USER : EW_LAYER_GUEST_KERNEL, "frame",
-			snapshot, sqlite3_column_int64(w->frames, 0), SQL_NULL);
-		if (ret)
-			break;
-		n++;
-	}
-	sqlite3_reset(w->frames);
-	return ret < 0 ? ret : n;
+	if (derive_numbered(ev->kind) || names_it(w, ev))
+		return names_it(w, ev);
+	if (in_kick(w, ev) || in_exit(ev, w->r->ack_track, w->r->ack_exit))
+		return true;
+	if (ev->track != w->carriers.at[w->carrier].track)
+		return false;
+	if (derive_is_vcpu(w->d, ev->track))
+		return true;
+	return ev->kind == EW_LOST || ev->kind == EW_LOCK_WAIT ||
+	       (ev->kind == EW_GUEST_ERROR && w->current == w->r->id);
 }
 
-/* 1: the instruction is known and was put, 0: it is not, or -errno. */
-static int put_insn(struct writer *w, int stage, const struct event_row *run_exit)
+/* --- what is said beside the events ------------------------------------------------------------ */
+
+/* Nothing was recorded of the guest's notification: what stands in the place of stages 2 to 4. */
+static int put_no_kick(struct writer *w)
 {
+	const struct notify *n = w->r->notify == NO_INDEX ? NULL : &w->d->notify[w->r->notify];
 	int ret;
-
-	sqlite3_bind_int64(w->insn, 1, run_exit->a[0]);
-	ret = sql_step(w->insn, w->d->e);
-	sqlite3_reset(w->insn);
-	if (ret > 0)
-		ret = put(w, stage, EW_LAYER_GUEST_KERNEL, "insn", run_exit->id, SQL_NULL, SQL_NULL)
-			      ?: 1;
-	return ret;
-}
-
-static int put_guest_side(
-	struct writer *w, int stage, const struct event_row *ev, size_t n, bool must_have)
-{
-	int frames = 0, insn = 0;
-
-	for (size_t i = 0; i < n && frames >= 0; i++)
-		if (ev[i].kind == EW_SNAPSHOT)
-			frames = put_frames(w, stage, ev[i].id);
-	if (!frames && must_have)
-		frames = put_absent(w, stage, EW_LAYER_GUEST_KERNEL, ABSENT_NO_STACK) ?: 1;
-	if (frames < 0)
-		return frames;
-	if (frames > 0)
-		insn = put_insn(w, stage, &ev[0]);
-	if (!insn && must_have)
-		insn = put_absent(w, stage, EW_LAYER_GUEST_KERNEL, ABSENT_NO_INSN);
-	return insn < 0 ? insn : 0;
-}
-
-/* --- exits ------------------------------------------------------------------------------------ */
-
-/* The exit by which the driver notified the device: stages 2 to 8. */
-static int put_kick_exit(struct writer *w, const struct event_row *ev, size_t n)
-{
-	bool host_call = false, host_done = false, irq = false;
-	int ret = put_guest_side(w, 2, ev, n, true);
 
 	w->kicked = true;
-	if (!ret)
-		ret = put_absent(w, 3, EW_LAYER_KVM, ABSENT_HW_EXIT);
-	for (size_t i = 0; !ret && i < n; i++) {
-		int stage = known_kind(ev[i].kind) ? kind_info[ev[i].kind].stage : 0;
-
-		if (ev[i].id == w->r->first.event && ev[i].id != w->r->kick.event)
-			continue; /* where the request in front was cut off: its event */
-		host_call |= ev[i].kind == EW_HOST_CALL;
-		irq |= ev[i].kind == EW_IRQ_LINE;
-		if (stage >= 7 && !host_done) {
-			host_done = true;
-			ret = put_absent(w, 6, EW_LAYER_HOST_KERNEL,
-				host_call ? ABSENT_HOST_BLOCK : ABSENT_NO_HOST_CALL);
-		}
-		if (!ret && ev[i].kind == EW_RUN_ENTER && irq)
-			ret = put_absent(w, 7, EW_LAYER_KVM, ABSENT_IRQ_INJECT);
+	if (n && n->threaded) {
+		ret = steps_absent(w, 2, EW_LAYER_GUEST_KERNEL, ABSENT_IOEVENTFD_GUEST);
 		if (!ret)
-			ret = put_event(w, stage > w->stage ? stage : w->stage, &ev[i]);
-		if (!ret && ev[i].kind == EW_RUN_ENTER)
-			ret = put_absent(w, 8, EW_LAYER_KVM, ABSENT_HW_ENTRY);
+			ret = steps_absent(w, 3, EW_LAYER_KVM, ABSENT_IOEVENTFD_EXIT);
+		if (!ret)
+			ret = steps_absent(w, 4, EW_LAYER_KVM, ABSENT_IOEVENTFD_RETURN);
+		return ret ? ret : steps_absent(w, 8, EW_LAYER_KVM, ABSENT_IOEVENTFD_ENTRY);
 	}
-	if (!ret && w->r->shares_completion)
-		ret = put_absent(w, 7, EW_LAYER_KVM, ABSENT_SHARED_COMPLETION);
+	if (n || w->d->losses)
+		return steps_absent(w, 2, EW_LAYER_GUEST_KERNEL, ABSENT_NO_KICK);
+	ret = steps_absent(w, 2, EW_LAYER_GUEST_KERNEL, ABSENT_NO_NOTIFY);
+	if (!ret)
+		ret = steps_absent(w, 3, EW_LAYER_KVM, ABSENT_NO_EXIT);
+	if (!ret)
+		ret = steps_absent(w, 4, EW_LAYER_KVM, ABSENT_NO_EXIT);
+	return ret ? ret : steps_absent(w, 8, EW_LAYER_KVM, ABSENT_NO_EXIT);
+}
+
+/* Below the host's system call, when the completion begins. */
+static int put_host_block(struct writer *w)
+{
+	if (w->host_said)
+		return 0;
+	w->host_said = true;
+	return steps_absent(
+		w, 6, EW_LAYER_HOST_KERNEL, w->host ? ABSENT_HOST_BLOCK : ABSENT_NO_HOST_CALL);
+}
+
+static int put_inject(struct writer *w)
+{
+	if (!w->inject)
+		return 0;
+	w->inject = false;
+	return steps_absent(w, 7, EW_LAYER_KVM, ABSENT_IRQ_INJECT);
+}
+
+/* From the vCPU thread to the one that takes the request. */
+static int put_handover(struct writer *w, int64_t taken)
+{
+	int64_t from = w->kick->signal.event ? w->kick->signal.event : w->kick->at.event;
+
+	return steps_put(w, 5, EW_LAYER_WAITING, "handover", taken, SQL_NULL, SQL_NULL, from);
+}
+
+/* An asynchronous call returns on the way. */
+static int put_early_return(struct writer *w, const struct event_row *ev)
+{
+	const struct guest_call *c = w->r->call == NO_INDEX ? NULL : &w->d->call[w->r->call];
+
+	if (w->returned || !c || !c->exit_event || c->exit_event >= ev->id ||
+		c->last.event >= w->r->last.event)
+		return 0;
+	w->returned = true;
+	return steps_marker(w, 1, c->exit_event);
+}
+
+/* --- events ------------------------------------------------------------------------------------ */
+
+static void note(struct writer *w, const struct event_row *ev)
+{
+	w->host |= ev->kind == EW_HOST_CALL || ev->kind == EW_URING_SQE;
+	w->inject |= ev->kind == EW_IRQ_LINE || ev->kind == EW_MSI || ev->kind == EW_IRQFD;
+}
+
+/* The exit by which the driver notified the device: stages 2 to 8, if this thread serves it too. */
+static int put_kick_event(struct writer *w, size_t i)
+{
+	const struct event_row *ev = &w->ev[i];
+	int stage = steps_kind_stage(ev->kind);
+	int ret = 0;
+
+	if (ev->kind == EW_RUN_EXIT) {
+		ret = steps_guest_side(w, 2, i, true);
+		w->kicked = true;
+		if (!ret)
+			ret = steps_absent(w, 3, EW_LAYER_KVM, ABSENT_HW_EXIT);
+		w->kick_stage = 3;
+	}
+	note(w, ev);
+	if (!ret && stage >= 7 && !w->r->threaded)
+		ret = put_host_block(w);
+	if (!ret && ev->kind == EW_RUN_ENTER && !w->r->threaded)
+		ret = put_inject(w);
+	if (stage > w->kick_stage)
+		w->kick_stage = stage;
+	if (!ret)
+		ret = steps_event(w, w->kick_stage, ev);
+	if (!ret && ev->kind == EW_RUN_ENTER)
+		ret = steps_absent(w, 8, EW_LAYER_KVM, ABSENT_HW_ENTRY);
 	return ret;
 }
 
-/* Any other exit: the handler's read of the ISR register is stage 9, the rest 4 and 8. */
-static int put_other_exit(struct writer *w, const struct event_row *ev, size_t n)
+/* What names the request outside of that exit, and what belongs to no exit. */
+static int put_named_event(struct writer *w, const struct event_row *ev)
 {
-	bool isr = false;
-	int ret;
+	const struct request *r = w->r;
+	int stage = steps_kind_stage(ev->kind), ret = 0;
+	int64_t taken = r->wake.event ? r->wake.event : r->pop.event;
 
-	for (size_t i = 0; i < n; i++)
-		isr |= ev[i].kind == EW_ISR_READ && w->kicked;
-	w->acked |= isr;
-	ret = put_guest_side(w, w->kicked ? 9 : 2, ev, n, false);
-	for (size_t i = 0; !ret && i < n; i++)
-		ret = put_event(w, isr ? 9 : ev[i].kind == EW_RUN_ENTER ? 8 : 4, &ev[i]);
+	if (!w->kicked)
+		ret = put_no_kick(w);
+	if (!ret && r->threaded && w->kick && ev->id == taken)
+		ret = put_handover(w, taken);
+	if (!ret && stage >= 7 && derive_numbered(ev->kind))
+		ret = put_host_block(w);
+	note(w, ev);
+	if (!ret)
+		ret = steps_event(w, stage ? stage : w->stage, ev);
+	if (!ret && (ev->id == r->irq_ret.event || (ev->id == r->irq.event && !r->irq_ret.event)))
+		ret = put_inject(w);
 	return ret;
 }
 
-/* How many events from ev[0], a run_exit, on belong to its exit: up to its run_enter. */
-static size_t exit_length(const struct writer *w, const struct event_row *ev, size_t n)
+/* Does the driver's interrupt handler ask the device in this exit? */
+static bool is_handler(const struct writer *w, size_t run_exit)
 {
-	for (size_t i = 1; i < n; i++) {
-		if (ev[i].track != w->r->track)
+	for (size_t i = run_exit + 1; i < w->n; i++) {
+		const struct event_row *ev = &w->ev[i];
+
+		if (ev->track != w->ev[run_exit].track)
 			continue;
-		if (ev[i].kind == EW_RUN_ENTER)
-			return i + 1;
-		if (ev[i].kind == EW_RUN_EXIT)
-			return i; /* the run_enter was lost */
+		if (ev->kind == EW_ISR_READ || ev->kind == EW_IRQ_STATUS || ev->kind == EW_IRQ_ACK)
+			return true;
+		if (ev->kind == EW_RUN_ENTER || ev->kind == EW_RUN_EXIT)
+			return false;
 	}
-	return n;
+	return false;
+}
+
+/* Any other exit: one of the interrupt handler's is stage 9, the rest 4 and 8. */
+static int put_other_event(struct writer *w, size_t i)
+{
+	const struct event_row *ev = &w->ev[i];
+	bool handler;
+	int ret = 0;
+
+	if (ev->kind == EW_RUN_EXIT && w->kicked && is_handler(w, i))
+		w->handler = ev->a[0];
+	handler = w->handler && w->handler == ev->exit_id;
+	w->acked |= handler;
+	if (ev->kind == EW_RUN_EXIT)
+		ret = steps_guest_side(w, w->kicked ? 9 : 2, i, false);
+	return ret ? ret : steps_event(w, handler ? 9 : ev->kind == EW_RUN_ENTER ? 8 : 4, ev);
+}
+
+static int put_one(struct writer *w, size_t i)
+{
+	const struct event_row *ev = &w->ev[i];
+	int ret = put_early_return(w, ev);
+
+	if (ret)
+		return ret;
+	w->exits += ev->kind == EW_RUN_EXIT && i >= w->in_front;
+	if (in_kick(w, ev))
+		return put_kick_event(w, i);
+	if (names_it(w, ev))
+		return put_named_event(w, ev);
+	if (ev->kind == EW_RUN_ENTER && i == w->in_front) /* the window begins with it */
+		return steps_event(w, w->stage == 1 ? 1 : 8, ev);
+	if (ev->kind == EW_RUN_EXIT || ev->exit_id)
+		return put_other_event(w, i);
+	return steps_event(w, steps_kind_stage(ev->kind) ?: w->stage, ev);
+}
+
+static int put_middle(struct writer *w, size_t n)
+{
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < n; i++) {
+		const struct event_row *ev = &w->ev[i];
+
+		while (w->carrier + 1 < w->carriers.n &&
+			w->carriers.at[w->carrier + 1].from.event <= ev->id)
+			w->carrier++;
+		if (derive_numbered(ev->kind) && ev->track == w->r->track)
+			w->current = ev->a[0];
+		if (i < w->in_front || concerns(w, ev))
+			ret = put_one(w, i);
+	}
+	return ret;
 }
 
 /* --- the whole path --------------------------------------------------------------------------- */
@@ -188,56 +246,45 @@ static size_t exit_length(const struct writer *w, const struct event_row *ev, si
 static int put_begin(struct writer *w)
 {
 	const struct request *r = w->r;
+	int ret;
 
 	if (r->call == NO_INDEX)
-		return put_absent(w, 1, EW_LAYER_GUEST_USER, ABSENT_NO_CALL);
-	return put_marker(w, 1, w->d->call[r->call].enter_event);
+		return steps_absent(w, 1, EW_LAYER_GUEST_USER,
+			r->call_how == CALL_SEVERAL ? ABSENT_SEVERAL_CALLS : ABSENT_NO_CALL);
+	ret = steps_marker(w, 1, w->d->call[r->call].enter_event);
+	return !ret && r->buffer ? steps_marker(w, 1, r->buffer) : ret;
 }
 
-static int put_middle(struct writer *w, size_t n)
+/* Why no exit shows the guest's interrupt handler. */
+static enum absent no_handler(const struct request *r)
 {
-	int ret = 0;
-
-	for (size_t i = 0; !ret && i < n;) {
-		const struct event_row *ev = &w->ev[i];
-		size_t len = 1;
-
-		if (ev->kind == EW_RUN_EXIT && ev->track == w->r->track) {
-			len = exit_length(w, ev, n - i);
-			ret = w->r->kick_exit && ev->a[0] == w->r->kick_exit
-				      ? put_kick_exit(w, ev, len)
-				      : put_other_exit(w, ev, len);
-		} else if (ev->kind == EW_RUN_ENTER) {
-			ret = put_event(w, w->steps == 1 ? 1 : 8, ev);
-		} else {
-			int stage = known_kind(ev->kind) ? kind_info[ev->kind].stage : 0;
-
-			ret = put_event(w, stage ? stage : w->stage, ev);
-		}
-		i += len;
-	}
-	return ret;
+	if (r->suppressed)
+		return ABSENT_NO_IRQ;
+	return r->irq.event && !r->isr ? ABSENT_MSI_NO_EXIT : ABSENT_NO_ISR_READ;
 }
 
 static int put_end(struct writer *w, const struct event_row *last)
 {
 	const struct request *r = w->r;
 	const struct guest_call *c = r->call == NO_INDEX ? NULL : &w->d->call[r->call];
+	bool shared = r->irq.event > r->last.event;
 	int ret = 0;
 
 	if (!w->kicked)
-		ret = put_absent(w, 2, EW_LAYER_GUEST_KERNEL, ABSENT_NO_KICK);
-	if (!ret && !w->acked && !r->shares_completion)
-		ret = put_absent(w, 9, EW_LAYER_GUEST_KERNEL, ABSENT_NO_ISR_READ);
-	if (!ret && r->t_used != SQL_NULL)
-		ret = put_absent(w, 9, EW_LAYER_GUEST_KERNEL, ABSENT_GUEST_COMPLETION);
+		ret = put_no_kick(w);
+	if (!ret && shared)
+		ret = steps_absent(w, 7, EW_LAYER_KVM, ABSENT_SHARED_COMPLETION);
+	if (!ret && !w->acked && !shared)
+		ret = steps_absent(w, 9, EW_LAYER_GUEST_KERNEL, no_handler(r));
+	if (!ret && r->used.event)
+		ret = steps_absent(w, 9, EW_LAYER_GUEST_KERNEL, ABSENT_GUEST_COMPLETION);
 	if (!ret && last)
-		ret = put_event(w, 9, last);
-	if (ret || !c)
+		ret = steps_event(w, 9, last);
+	if (ret || !c || w->returned)
 		return ret;
 	if (c->exit_event)
-		return put_marker(w, 9, c->exit_event);
-	return put_absent(w, 9, EW_LAYER_GUEST_USER, ABSENT_NO_RETURN);
+		return steps_marker(w, 9, c->exit_event);
+	return steps_absent(w, 9, EW_LAYER_GUEST_USER, ABSENT_NO_RETURN);
 }
 
 static int load_rows(struct writer *w, sqlite3_stmt *stmt)
@@ -253,132 +300,87 @@ static int load_rows(struct writer *w, sqlite3_stmt *stmt)
 	return ret;
 }
 
-/* Several requests may share a kick: the later ones have it in front of their window. */
+/* A window that was cut may have the notification, or the thread's wake-up, in front of it. */
+static int load_prefix(struct writer *w)
+{
+	const struct request *r = w->r;
+	int64_t notified = r->notify == NO_INDEX ? 0 : w->d->notify[r->notify].at.event;
+	const int64_t marks[] = {w->kick ? w->kick->exit.event : 0, notified, r->wake.event};
+	int64_t from = r->first.event;
+	int ret;
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (marks[i] && marks[i] < from)
+			from = marks[i];
+	if (from == r->first.event)
+		return 0;
+	sqlite3_bind_int64(w->prefix, 1, from);
+	sqlite3_bind_int64(w->prefix, 2, r->first.event - 1);
+	sqlite3_bind_int64(w->prefix, 3, w->kick ? w->kick->track : 0);
+	sqlite3_bind_int64(w->prefix, 4, w->kick ? w->kick->exit_id : 0);
+	sqlite3_bind_int64(w->prefix, 5, notified);
+	sqlite3_bind_int64(w->prefix, 6, r->wake.event);
+	ret = load_rows(w, w->prefix);
+	w->in_front = w->n;
+	return ret;
+}
+
 static int load_events(struct writer *w)
 {
 	const struct request *r = w->r;
-	int ret = 0;
+	const struct guest_call *c = r->call == NO_INDEX ? NULL : &w->d->call[r->call];
+	const int64_t track[] = {r->track, c ? c->track : r->track,
+		w->kick ? w->kick->track : r->track, r->irq.event ? r->irq_track : r->track,
+		r->ack.event ? r->ack_track : r->track,
+		c && c->exit_event ? c->exit_track : r->track};
+	int ret;
 
 	w->n = w->in_front = 0;
-	if (r->kick.event && r->kick.event < r->first.event) {
-		sqlite3_bind_int64(w->prefix, 1, r->kick.event);
-		sqlite3_bind_int64(w->prefix, 2, r->first.event - 1);
-		sqlite3_bind_int64(w->prefix, 3, r->track);
-		ret = load_rows(w, w->prefix);
-		w->in_front = w->n;
-	}
+	ret = load_prefix(w);
 	sqlite3_bind_int64(w->events, 1, r->first.event);
 	sqlite3_bind_int64(w->events, 2, r->last.event);
-	sqlite3_bind_int64(w->events, 3, r->track);
-	sqlite3_bind_int64(w->events, 4, r->id);
+	for (int i = 0; i < 6; i++)
+		sqlite3_bind_int64(w->events, 3 + i, track[i]);
+	sqlite3_bind_int64(w->events, 9, r->id);
 	return ret ? ret : load_rows(w, w->events);
-}
-
-static int store_request(struct writer *w, int64_t exits)
-{
-	const struct request *r = w->r;
-	int64_t ns[EW_LAYER_MAX + 1];
-	int ret = sql_insert(w->insert_request, w->d->e, 22,
-		(int64_t[]){r->id, r->device, r->queue, r->head, r->type, r->sector, r->bytes,
-			r->descriptors, r->status, r->used_len,
-			r->call == NO_INDEX ? SQL_NULL : (int64_t)r->call + 1,
-			r->kick_exit ? r->kick_exit : SQL_NULL, r->first.ts,
-			r->kick.event ? r->kick.ts : SQL_NULL, r->pop.ts, r->t_host, r->t_host_ret,
-			r->t_used, r->t_irq, r->t_entry, r->last.ts, exits});
-
-	derive_budget(w->d, r, w->ev + w->in_front, w->n - w->in_front, ns);
-	for (int layer = 1; !ret && layer <= EW_LAYER_MAX; layer++)
-		ret = sql_insert(
-			w->insert_budget, w->d->e, 3, (int64_t[]){r->id, layer, ns[layer]});
-	return ret;
 }
 
 static int one_request(struct writer *w)
 {
 	const struct request *r = w->r;
 	const struct event_row *last = NULL;
-	int64_t exits = 0;
-	int ret = load_events(w);
+	int ret;
 
-	w->steps = w->stage = 0;
-	w->kicked = w->acked = false;
+	w->kick = derive_kick(w->d, r);
+	derive_carriers(w->d, r, &w->carriers);
+	ret = load_events(w);
+	w->steps = w->exits = w->current = w->handler = 0;
+	w->stage = w->kick_stage = 0;
+	w->carrier = 0;
+	w->kicked = w->acked = w->host = w->host_said = w->inject = w->returned = false;
 	if (ret)
 		return ret;
 	/* The EXIT marker's exit ends the window; it is not one of the path. */
 	if (w->n > w->in_front && r->call != NO_INDEX && w->d->call[r->call].exit_event &&
 		w->ev[w->n - 1].id == w->d->call[r->call].last.event)
 		last = &w->ev[w->n - 1];
-	for (size_t i = w->in_front; i < w->n - !!last; i++)
-		exits += w->ev[i].kind == EW_RUN_EXIT && w->ev[i].track == r->track;
 	ret = put_begin(w);
 	if (!ret)
 		ret = put_middle(w, w->n - !!last);
 	if (!ret)
 		ret = put_end(w, last);
-	return ret ? ret : store_request(w, exits);
-}
-
-static int prepare_reads(struct writer *w)
-{
-	char sql[512];
-	int ret;
-
-	snprintf(sql, sizeof(sql),
-		"SELECT " EVENT_COLUMNS " FROM event WHERE id BETWEEN ?1 AND ?2 AND (track = ?3"
-		" OR a0 = ?4 AND kind IN (%d, %d, %d, %d, %d, %d, %d)) ORDER BY id",
-		EW_QUEUE_POP, EW_DESCRIPTOR, EW_REQUEST, EW_HOST_CALL, EW_HOST_RET, EW_REQ_STATUS,
-		EW_QUEUE_USED);
-	ret = sql_prepare(w->d->db, &w->events, w->d->e, sql);
-	snprintf(sql, sizeof(sql),
-		"SELECT " EVENT_COLUMNS " FROM event WHERE id BETWEEN ?1 AND ?2 AND track = ?3"
-		" AND kind IN (%d, %d, %d, %d) ORDER BY id",
-		EW_RUN_EXIT, EW_DISPATCH, EW_SNAPSHOT, EW_QUEUE_NOTIFY);
-	if (!ret)
-		ret = sql_prepare(w->d->db, &w->prefix, w->d->e, sql);
-	if (!ret)
-		ret = sql_prepare(w->d->db, &w->frames, w->d->e,
-			"SELECT n, ip FROM frame WHERE event_id = ?1 AND (NOT ?2 OR n <= coalesce((SELECT"
-			" min(n) FROM frame WHERE event_id = ?1 AND how = 'pt_regs'), n)) ORDER BY n"
-			" DESC");
-	if (!ret)
-		ret = sql_prepare(w->d->db, &w->insn, w->d->e,
-			"SELECT 1 FROM vm_exit WHERE id = ?1 AND insn IS NOT NULL");
-	return ret;
-}
-
-static int prepare_writes(struct writer *w)
-{
-	int ret = sql_prepare(w->d->db, &w->insert_step, w->d->e,
-		"INSERT INTO step(request_id, n, stage, layer, event_id, frame, absent, what)"
-		" VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
-
-	if (!ret)
-		ret = sql_prepare(w->d->db, &w->insert_request, w->d->e,
-			"INSERT INTO request(id, device, queue, head, type, sector, bytes, descriptors,"
-			" status, used_len, guest_call, kick_exit, t_first, t_kick, t_pop, t_host,"
-			" t_host_ret, t_used, t_irq, t_entry, t_last, exits)"
-			" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
-	if (!ret)
-		ret = sql_prepare(w->d->db, &w->insert_budget, w->d->e,
-			"INSERT INTO budget(request_id, layer, ns) VALUES(?, ?, ?)");
-	return ret;
+	return ret ? ret : steps_request(w);
 }
 
 int derive_requests(struct derive *d)
 {
 	struct writer w = {.d = d};
-	sqlite3_stmt **const all[] = {&w.events, &w.prefix, &w.frames, &w.insn, &w.insert_step,
-		&w.insert_request, &w.insert_budget};
-	int ret = prepare_reads(&w);
+	int ret = steps_prepare(&w);
 
-	if (!ret)
-		ret = prepare_writes(&w);
 	for (size_t i = 0; !ret && i < d->requests; i++) {
 		w.r = &d->request[i];
 		ret = one_request(&w);
 	}
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		sqlite3_finalize(*all[i]);
-	free(w.ev);
+	steps_finish(&w);
 	return ret;
 }

@@ -1,141 +1,199 @@
 /* SPDX-License-Identifier: MIT */
-/* Cuts the time axis into one window per request, and a window into the layers' shares. */
+/* Cuts the time axis into one window per request, and says who carries the request through it. */
 #include "derive.h"
 
-#include <string.h>
+#include <errno.h>
+#include <stdlib.h>
+
+static const struct guest_call *call_of(const struct derive *d, const struct request *r)
+{
+	return r->call == NO_INDEX ? NULL : &d->call[r->call];
+}
 
 static void whole_window(const struct derive *d, struct request *r)
 {
-	const struct guest_call *c = r->call == NO_INDEX ? NULL : &d->call[r->call];
+	const struct guest_call *c = call_of(d, r);
+	const struct notify *k = derive_kick(d, r);
 
 	if (c && c->first.event)
 		r->first = c->first;
-	else if (r->before.event)
-		r->first = r->before;
-	else if (r->kick.event)
-		r->first = r->kick;
+	else if (k && k->before.event)
+		r->first = k->before;
+	else if (k)
+		r->first = k->exit;
 	else
-		r->first = r->pop;
-	r->last = c && c->exit_event ? c->last : r->reach;
+		r->first = r->wake.event ? r->wake : r->pop;
+	/* An asynchronous call returns before its requests are complete. */
+	r->last = c && c->exit_event && c->last.event > r->own.event ? c->last : r->reach;
 }
 
 /*
- * Where the earlier of two requests ends: after the last exit that belongs to it if the later one
- * had not begun by then, else (one kick for both, or the later one overtook) at its own last event.
+ * Where the earlier of two requests ends: after the last thing that belongs to it if the later one had
+ * not begun by then, else (one kick for both, or the later one overtook) at its own last event.
  */
-static struct mark cut_between(const struct request *p, const struct request *r)
+static struct mark cut_between(
+	const struct derive *d, const struct request *p, const struct request *r)
 {
-	int64_t begin = r->kick.event > p->own.event ? r->kick.event : r->pop.event;
+	const struct notify *k = derive_kick(d, r);
+	int64_t begin = k && k->exit.event > p->own.event ? k->exit.event : r->pop.event;
 	struct mark cut = p->reach.event < begin ? p->reach : p->own;
 
 	return cut.event < p->first.event ? p->first : cut;
 }
 
-void derive_windows(struct derive *d)
+static void end_at(struct request *r, struct mark end)
 {
-	for (size_t i = 0; i < d->requests; i++) {
-		struct request *r = &d->request[i];
-		struct request *p = NULL;
+	if (end.event < r->last.event)
+		r->last = end.event < r->first.event ? r->first : end;
+}
 
-		whole_window(d, r);
-		for (size_t k = i; k-- > 0;) {
-			if (d->request[k].track != r->track)
-				continue;
-			p = &d->request[k];
-			break;
-		}
-		if (!p || p->call != r->call || p->last.event <= r->first.event)
+/*
+ * Requests of one call, in the order of their pops. `head`: those that were in flight when the one
+ * before was taken. The ones that were complete before r was taken end in front of it; if nothing else
+ * is in flight, exactly where r begins.
+ */
+static void cut_windows(struct derive *d, size_t *head, struct request *r)
+{
+	struct request *before = NULL;
+	size_t done = NO_INDEX, *link = head;
+
+	while (*link != NO_INDEX) {
+		struct request *p = &d->request[*link];
+		size_t index = *link;
+
+		if (p->own.event >= r->pop.event) {
+			link = &p->next;
 			continue;
-		p->last = r->first = cut_between(p, r);
-		p->shares_completion = p->kick_exit && p->kick_exit == r->kick_exit;
+		}
+		*link = p->next;
+		p->next = done;
+		done = index;
+		if (!before || p->own.event > before->own.event)
+			before = p;
+	}
+	if (before && before->last.event > r->first.event) {
+		struct mark cut = cut_between(d, before, r);
+
+		for (; done != NO_INDEX; done = d->request[done].next) {
+			struct request *p = &d->request[done];
+
+			if (p->last.event > r->first.event)
+				end_at(p, *head == NO_INDEX ? cut : p->reach);
+		}
+		if (cut.event > r->first.event)
+			r->first = cut;
 		if (r->last.event < r->first.event)
 			r->last = r->first;
 	}
+	r->next = *head;
+	*head = (size_t)(r - d->request);
 }
 
-/* --- the budget ----------------------------------------------------------------------------- */
-
-/* The first loss of the track that reaches beyond ts: losses of one track follow each other. */
-static size_t first_loss(const struct derive *d, int64_t track, int64_t ts)
+int derive_windows(struct derive *d)
 {
-	size_t low = 0, high = d->losses;
+	size_t *head = malloc((d->calls + 1) * sizeof(*head)); /* the last one: no call */
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
+	if (!head)
+		return err_set(d->e, -ENOMEM, "out of memory while deriving requests");
+	for (size_t i = 0; i <= d->calls; i++)
+		head[i] = NO_INDEX;
+	for (size_t i = 0; i < d->requests; i++) {
+		struct request *r = &d->request[i];
 
-		if (d->loss[mid].track < track ||
-			(d->loss[mid].track == track && d->loss[mid].ts1 <= ts))
-			low = mid + 1;
-		else
-			high = mid;
+		whole_window(d, r);
+		cut_windows(d, &head[r->call == NO_INDEX ? d->calls : r->call], r);
 	}
-	return low;
+	free(head);
+	return 0;
 }
 
-/* Gives t0..t1 to a layer, except what a loss covers: nobody knows what happened there. */
-static void add_span(const struct derive *d, int64_t track, int64_t ns[], enum ew_layer layer,
-	int64_t t0, int64_t t1)
-{
-	for (size_t i = first_loss(d, track, t0); t0 < t1 && i < d->losses; i++) {
-		const struct loss_range *l = &d->loss[i];
-		int64_t end = l->ts1 < t1 ? l->ts1 : t1;
+/* --- who carries it --------------------------------------------------------------------------- */
 
-		if (l->track != track || l->ts0 >= t1)
-			break;
-		if (l->ts0 > t0) {
-			ns[layer] += l->ts0 - t0;
-			t0 = l->ts0;
-		}
-		if (end > t0) {
-			ns[EW_LAYER_UNACCOUNTED] += end - t0;
-			t0 = end;
-		}
+/* From `from` on, or from where the one before begins if that is later, it is that track. */
+static void hand_to(struct carriers *c, int64_t track, struct mark from)
+{
+	if (c->n && from.event <= c->at[c->n - 1].from.event) {
+		c->at[c->n - 1].track = track;
+		return;
 	}
-	if (t1 > t0)
-		ns[layer] += t1 - t0;
+	if ((c->n && c->at[c->n - 1].track == track) || c->n == CARRIERS_MAX)
+		return;
+	c->at[c->n].track = track;
+	c->at[c->n++].from = from;
 }
 
-/* Who runs from this event on. */
-static enum ew_layer layer_after(const struct event_row *ev)
+/* A vCPU that was in the guest all the time since `since` was so when it took over; else it is known
+ * from its last run_enter in front of what it does. */
+static struct mark later(struct mark since, struct mark before)
 {
-	switch (ev->kind) {
-	case EW_RUN_ENTER:
-		return EW_LAYER_IN_KVM_RUN;
-	case EW_HOST_CALL:
-		return EW_LAYER_HOST_KERNEL;
-	case EW_IRQ_LINE:
-		return EW_LAYER_KVM;
-	case EW_LOST:
-		return EW_LAYER_UNACCOUNTED; /* until the next event says */
-	default:
-		return EW_LAYER_VMM;
+	return before.event > since.event ? before : since;
+}
+
+/* From the beginning of the window to the thread that works on it. */
+static void carried_in(const struct derive *d, const struct request *r, struct carriers *c)
+{
+	const struct guest_call *call = call_of(d, r);
+	const struct notify *k = derive_kick(d, r);
+	struct mark begin = call && call->first.event ? call->first : r->first;
+
+	hand_to(c, call ? call->track : k ? k->track : r->track, begin);
+	if (k)
+		hand_to(c, k->track, later(begin, k->before));
+	if (k && k->track != r->track) {
+		struct mark from = r->wake.event ? r->wake : r->pop;
+		struct mark left = k->signal_ret.event ? k->signal_ret
+				   : k->signal.event   ? k->signal
+						       : k->at;
+
+		if (left.event < from.event)
+			hand_to(c, CARRIER_NONE, left);
+		hand_to(c, r->track, from);
+	} else if (!k) {
+		hand_to(c, r->track, r->wake.event ? r->wake : r->pop);
 	}
 }
 
-void derive_budget(const struct derive *d, const struct request *r, const struct event_row *ev,
-	size_t n, int64_t ns[EW_LAYER_MAX + 1])
+/* From the used entry to the end of the window. */
+static void carried_out(const struct derive *d, const struct request *r, struct carriers *c)
 {
-	enum ew_layer layer = EW_LAYER_UNACCOUNTED;
-	int64_t t = r->first.ts, sum = 0;
-	int64_t copied = t; /* until when the recorder copies the guest's stack */
+	const struct guest_call *call = call_of(d, r);
+	struct mark done = r->used;
 
-	memset(ns, 0, (EW_LAYER_MAX + 1) * sizeof(*ns));
-	for (size_t i = 0; i < n; i++) {
-		if (ev[i].track != r->track || ev[i].ts < t)
-			continue;
-		if (copied > ev[i].ts)
-			copied = ev[i].ts;
-		if (copied > t) {
-			add_span(d, r->track, ns, EW_LAYER_RECORDER, t, copied);
-			t = copied;
-		}
-		add_span(d, r->track, ns, layer, t, ev[i].ts);
-		t = ev[i].ts;
-		layer = layer_after(&ev[i]);
-		if (ev[i].kind == EW_SNAPSHOT && ev[i].dur > 0)
-			copied = t + ev[i].dur;
+	if (!r->used.event)
+		return;
+	if (r->irq.event) {
+		if (r->irq_track != r->track)
+			hand_to(c, CARRIER_NONE, r->used);
+		hand_to(c, r->irq_track, r->irq);
+		done = r->irq_ret.event ? r->irq_ret : r->irq;
 	}
-	for (int i = 0; i <= EW_LAYER_MAX; i++)
-		sum += ns[i];
-	ns[EW_LAYER_UNACCOUNTED] += r->last.ts - r->first.ts - sum;
+	if (r->ack.event) {
+		/* The guest may take it before the host's system call that raises it returns. */
+		hand_to(c, r->ack_track, r->ack.event < done.event ? later(r->used, r->ack) : done);
+		if (!r->ack_end.event)
+			return;
+		done = r->ack_end;
+		if (call && call->exit_event && call->exit_before.event > done.event &&
+			call->exit_track != r->ack_track)
+			done = call->exit_before;
+	}
+	if (call && call->exit_event && call->last.event > done.event)
+		hand_to(c, call->exit_track, done);
+}
+
+void derive_carriers(const struct derive *d, const struct request *r, struct carriers *c)
+{
+	size_t skip = 0;
+
+	c->n = 0;
+	carried_in(d, r, c);
+	carried_out(d, r, c);
+	/* A window that was cut begins later. */
+	while (skip + 1 < c->n && c->at[skip + 1].from.event <= r->first.event)
+		skip++;
+	for (size_t i = skip; i < c->n; i++)
+		c->at[i - skip] = c->at[i];
+	c->n -= skip;
+	if (c->at[0].from.event < r->first.event)
+		c->at[0].from = r->first;
 }

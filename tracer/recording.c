@@ -68,8 +68,9 @@ static int check_header(int fd, const char *path, struct err *e)
 	return 0;
 }
 
-/* What the file is, before SQLite sees it. *live: a recorder has it open right now. */
-static int check_file(const char *path, bool *live, struct err *e)
+/* What the file is, before SQLite sees it. *live: a recorder has it open right now. *older: its schema
+ * version is. */
+static int check_file(const char *path, bool *live, bool *older, struct err *e)
 {
 	int ret = 0, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
@@ -97,6 +98,7 @@ static int check_file(const char *path, bool *live, struct err *e)
 		ret = check_header(fd, path, e);
 		break;
 	}
+	*older = !ret && recording_file_version(fd) < SCHEMA_VERSION;
 	if (!ret)
 		*live = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 	close(fd);
@@ -151,7 +153,10 @@ static int complete_copy(struct recording *r, const char *path, struct err *e)
 	if (!ret)
 		ret = derive_all(copy, &why);
 	if (ret)
-		err_set(e, ret, "%s was cut off and cannot be completed: %s", path, why.msg);
+		err_set(e, ret, "%s %s: %s", path,
+			r->cut_off ? "was cut off and cannot be completed"
+				   : "is of an older exitwalk, and cannot be derived anew",
+			why.msg);
 	return ret;
 }
 
@@ -202,7 +207,7 @@ static int open_database(struct recording *r, const char *path, bool live, struc
 	if (rc != SQLITE_ROW)
 		return unreadable(r->db, rc, path, e);
 	r->cut_off = strcmp(state, "complete") != 0;
-	if (r->cut_off)
+	if (r->cut_off || r->older)
 		ret = complete_copy(r, path, e);
 	if (ret)
 		return ret;
@@ -220,7 +225,7 @@ int recording_open(struct recording *r, const char *path, struct err *e)
 	int ret;
 
 	memset(r, 0, sizeof(*r));
-	ret = check_file(path, &live, e);
+	ret = check_file(path, &live, &r->older, e);
 	if (!ret)
 		ret = open_database(r, path, live, e);
 	if (ret)

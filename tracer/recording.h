@@ -14,12 +14,14 @@ struct recording {
 	sqlite3 *
 		db; /* read-only; for a cut-off file a private copy with the derived tables added */
 	bool cut_off;     /* the writer never finished it */
+	bool older;       /* of an older schema version: what is derived was derived anew */
 	char banner[256]; /* empty, or what to show above everything (cut off, records lost …) */
 };
 
 /*
  * Opens `path`. A recording that was cut off is copied (to an unlinked temporary file), its requests
- * and steps are derived there, and the banner says so; the file itself is never written.
+ * and steps are derived there, and the banner says so; so is one of an older schema version. The file
+ * itself is never written.
  * -ENOENT, -EACCES, -EPROTO (not an exitwalk recording), -ENODATA (empty), -ENOTSUP (newer schema),
  * -EIO (damaged): each with a sentence that says what to do.
  */

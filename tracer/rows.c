@@ -27,8 +27,11 @@ int rows_init(struct rows *r, struct store *store, struct err *e)
 void rows_destroy(struct rows *r)
 {
 	insn_memo_destroy(r->memo);
-	for (unsigned i = 0; i <= ROWS_TRACKS_MAX; i++)
+	for (unsigned i = 0; i <= ROWS_TRACKS_MAX; i++) {
+		if (r->track[i])
+			free(r->track[i]->sqe);
 		free(r->track[i]);
+	}
 	memset(r, 0, sizeof(*r));
 }
 
@@ -188,8 +191,43 @@ static int64_t since(uint64_t *begin, uint64_t ts)
 static void forget(struct rows_track *t)
 {
 	t->during = 0;
-	t->entered = t->host_call = t->irq_line = 0;
+	t->entered = 0;
+	memset(t->begun, 0, sizeof(t->begun));
+	if (t->sqe)
+		memset(t->sqe, 0, ROWS_URING_SLOTS * sizeof(*t->sqe));
 	t->depth = 0;
+}
+
+/* Begins a span, or ends it and gives its length; -1: neither, or its beginning was not seen. */
+static int64_t span(struct rows_track *t, unsigned kind, uint64_t ts)
+{
+	switch (kind) {
+#define SPAN(begin, end)                                                                           \
+	case EW_##begin:                                                                           \
+		t->begun[ROWS_SPAN_##begin] = ts;                                                  \
+		return -1;                                                                         \
+	case EW_##end:                                                                             \
+		return since(&t->begun[ROWS_SPAN_##begin], ts);
+		ROWS_SPANS(SPAN)
+#undef SPAN
+	default:
+		return -1;
+	}
+}
+
+static void sqe_filled(struct rows_track *t, uint64_t request, uint64_t ts)
+{
+	if (!t->sqe)
+		t->sqe = calloc(ROWS_URING_SLOTS, sizeof(*t->sqe));
+	if (t->sqe) /* else the durations are missing, and nothing more */
+		t->sqe[request % ROWS_URING_SLOTS] = (struct rows_sqe){request, ts};
+}
+
+static int64_t cqe_read(struct rows_track *t, uint64_t request, uint64_t ts)
+{
+	struct rows_sqe *s = t->sqe ? &t->sqe[request % ROWS_URING_SLOTS] : NULL;
+
+	return s && s->ts && s->request == request ? since(&s->ts, ts) : -1;
 }
 
 /* What the record does to its track's state; *dur: event.dur, -1 = NULL. */
@@ -223,23 +261,21 @@ static int track_state(struct rows *r, unsigned track, const struct ew_rec *rec,
 	case EW_SNAPSHOT:
 		*dur = (int64_t)rec->a[4];
 		break;
-	case EW_HOST_CALL:
-		t->host_call = ts;
+	case EW_LOCK_WAIT:
+		*dur = rec->a[0] && rec->a[0] < ts ? (int64_t)(ts - rec->a[0]) : 0;
 		break;
-	case EW_HOST_RET:
-		*dur = since(&t->host_call, ts);
+	case EW_URING_SQE:
+		sqe_filled(t, rec->a[0], ts);
 		break;
-	case EW_IRQ_LINE:
-		t->irq_line = ts;
-		break;
-	case EW_IRQ_LINE_RET:
-		*dur = since(&t->irq_line, ts);
+	case EW_URING_CQE:
+		*dur = cqe_read(t, rec->a[0], ts);
 		break;
 	case EW_LOST:
 		*dur = (int64_t)(rec->ts - rec->a[1]);
 		forget(t);
 		break;
 	default:
+		*dur = span(t, rec->kind, ts);
 		break;
 	}
 	t->previous = rec->kind == EW_SNAPSHOT && *dur > 0 ? ts + (uint64_t)*dur : ts;

@@ -22,12 +22,37 @@ struct rows_exit {
 	struct ew_exit_payload p;
 };
 
+/* X(BEGIN, END): kinds of events that begin a span, and that end it; of each, one goes on at a time. */
+#define ROWS_SPANS(X)                                                                              \
+	X(HOST_CALL, HOST_RET)                                                                     \
+	X(IRQ_LINE, IRQ_LINE_RET)                                                                  \
+	X(MSI, MSI_RET)                                                                            \
+	X(IRQFD, IRQFD_RET)                                                                        \
+	X(IO_SIGNAL, IO_SIGNAL_RET)                                                                \
+	X(IO_SLEEP, IO_WAKE)                                                                       \
+	X(URING_ENTER, URING_ENTER_RET)
+
+enum rows_span {
+#define SPAN(begin, end) ROWS_SPAN_##begin,
+	ROWS_SPANS(SPAN)
+#undef SPAN
+		ROWS_SPAN_MAX
+};
+
+/* Requests that io_uring has at a time, by number modulo this: more than queues are long. */
+#define ROWS_URING_SLOTS 4096
+struct rows_sqe {
+	uint64_t request, ts; /* request 0: free */
+};
+
 struct rows_track {
 	struct rows_exit exit;
 	int64_t during;   /* the exit in which the vCPU is; 0: none, or unknown after a loss */
-	uint64_t entered; /* time of the last run_enter; the others likewise; 0: none */
-	uint64_t host_call, irq_line, previous;
-	unsigned depth; /* of nested dispatches */
+	uint64_t entered; /* time of the last run_enter; 0: none */
+	uint64_t previous;
+	uint64_t begun[ROWS_SPAN_MAX]; /* 0: none */
+	struct rows_sqe *sqe;          /* ROWS_URING_SLOTS, once there is one */
+	unsigned depth;                /* of nested dispatches */
 	uint64_t dispatch[ROWS_DISPATCH_DEPTH];
 };
 

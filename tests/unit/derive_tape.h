@@ -17,7 +17,7 @@
 #include "tracer/recording.h"
 #include "vmm/guest_abi.h"
 
-#define TRACK 1
+#define TRACKS 8 /* 1: the only vCPU, unless a test says otherwise */
 #define STACK 0xffffffff80100000u
 #define IOWRITE16 0xffffffff80001000u
 #define IOREAD8 0xffffffff80001800u
@@ -28,8 +28,16 @@
 /* A recording that is being made up. */
 struct tape {
 	sqlite3 *db;
-	int64_t event, exit_id, in_exit, run_exit_ts;
+	int64_t event, exit_id;
+	int track; /* whose events are written: see on() */
+	int64_t in_exit[TRACKS];
 };
+
+/* From here on, what is emitted is this track's. */
+static inline void on(struct tape *t, int track)
+{
+	t->track = track;
+}
 
 static inline void sql(struct tape *t, const char *fmt, ...)
 {
@@ -90,13 +98,13 @@ static inline void emit(struct tape *t, int64_t ts, int kind, const int64_t a[6]
 {
 	char exit_id[24] = "NULL";
 
-	if (t->in_exit)
-		snprintf(exit_id, sizeof(exit_id), "%d", (int)t->in_exit);
+	if (t->in_exit[t->track])
+		snprintf(exit_id, sizeof(exit_id), "%d", (int)t->in_exit[t->track]);
 	sql(t,
 		"INSERT INTO event VALUES(%lld, %lld, NULL, %d, %d, %s, %lld, %lld, %lld, %lld, "
 		"%lld,"
 		" %lld)",
-		(long long)++t->event, (long long)ts, kind, TRACK, exit_id, (long long)a[0],
+		(long long)++t->event, (long long)ts, kind, t->track, exit_id, (long long)a[0],
 		(long long)a[1], (long long)a[2], (long long)a[3], (long long)a[4],
 		(long long)a[5]);
 }
@@ -105,25 +113,25 @@ static inline void emit(struct tape *t, int64_t ts, int kind, const int64_t a[6]
 
 static inline void run_enter(struct tape *t, int64_t ts)
 {
-	int64_t ended = t->in_exit;
+	int64_t ended = t->in_exit[t->track];
 
 	EMIT(t, ts, RUN_ENTER, ended);
 	if (ended)
 		sql(t, "UPDATE vm_exit SET t_entry = %lld WHERE id = %lld", (long long)ts,
 			(long long)ended);
-	t->in_exit = 0;
+	t->in_exit[t->track] = 0;
 }
 
 static inline void run_exit(struct tape *t, int64_t ts, unsigned port, bool is_write, unsigned size)
 {
-	t->in_exit = ++t->exit_id;
-	EMIT(t, ts, RUN_EXIT, t->in_exit, 2);
+	t->in_exit[t->track] = ++t->exit_id;
+	EMIT(t, ts, RUN_EXIT, t->exit_id, 2);
 	sql(t,
 		"INSERT INTO vm_exit(id, event_id, track, kvm_reason, space, addr, size, count,"
 		" is_write, value, rip, t_exit) VALUES(%lld, %lld, %d, 2, 0, %u, %u, 1, %d, 0, "
 		"%lld,"
 		" %lld)",
-		(long long)t->in_exit, (long long)t->event, TRACK, port, size, is_write,
+		(long long)t->exit_id, (long long)t->event, t->track, port, size, is_write,
 		(long long)(IOWRITE16 + 6), (long long)ts);
 }
 
@@ -140,21 +148,27 @@ static inline void payload(struct tape *t, const void *data, size_t len)
 	sqlite3_finalize(stmt);
 }
 
-static inline void marker(struct tape *t, int64_t ts, unsigned phase, int64_t ret)
+static inline void marker_of(
+	struct tape *t, int64_t ts, unsigned phase, unsigned nr, unsigned pid, int64_t ret)
 {
 	const struct ew_marker m = {.magic = EW_MARKER_MAGIC,
 		.version = 1,
 		.phase = (uint16_t)phase,
-		.nr = 1,
-		.pid = 7,
+		.nr = nr,
+		.pid = pid,
 		.args = {3, 0x40a000, 512},
 		.ret = ret,
 		.comm = "writer",
 		.path = "/data"};
 
 	run_exit(t, ts, EW_MARKER_PORT, true, 4);
-	EMIT(t, ts + 10, MARKER, phase, 1, 7, ret, 3, 512);
+	EMIT(t, ts + 10, MARKER, phase, nr, pid, ret, 3, 512);
 	payload(t, &m, sizeof(m));
+}
+
+static inline void marker(struct tape *t, int64_t ts, unsigned phase, int64_t ret)
+{
+	marker_of(t, ts, phase, 1, 7, ret);
 }
 
 /* ring 3 → entry → ksys_write → vp_notify → iowrite16 */
@@ -213,6 +227,7 @@ static inline int open_tape(void **state)
 		"INSERT OR REPLACE INTO meta VALUES('kvm_backend', 'kvm_pvm')",
 		(long long)IOWRITE16, (long long)VP_NOTIFY, (long long)KSYS_WRITE,
 		(long long)USER_WRITE);
+	on(t, 1);
 	EMIT(t, 0, MACHINE_START, 0);
 	run_enter(t, 100);
 	return 0;
@@ -235,20 +250,20 @@ static inline void derive(struct tape *t)
 		fail_msg("%s", e.msg);
 }
 
-/* A notify exit at ts that takes `request`; 1000 ns in all, ends before run_enter. */
-static inline void kick(struct tape *t, int64_t ts)
+/* A notify exit at ts for the requests first … last; 1000 ns in all, ends before run_enter. */
+static inline void kick(struct tape *t, int64_t ts, int64_t first, int64_t last)
 {
 	run_exit(t, ts, 0xc010, true, 2);
 	sql(t, "UPDATE vm_exit SET insn_rip = %lld, insn = x'66ef' WHERE id = %lld",
-		(long long)(IOWRITE16 + 6), (long long)t->in_exit);
+		(long long)(IOWRITE16 + 6), (long long)t->exit_id);
 	EMIT(t, ts + 10, DISPATCH, 0, 0xc010, 3, 0x10, 2, 1);
 	snapshot(t, ts + 20, 90);
-	EMIT(t, ts + 120, QUEUE_NOTIFY, 1, 0, 1, 0);
+	EMIT(t, ts + 120, QUEUE_NOTIFY, 1, 0, last & 0xffff, (first - 1) & 0xffff);
 }
 
 static inline void serve(struct tape *t, int64_t ts, int64_t request)
 {
-	EMIT(t, ts, QUEUE_POP, request, 1, 0, 0, request, request);
+	EMIT(t, ts, QUEUE_POP, request, 1, 0, 0, request & 0xffff, request & 0xffff);
 	EMIT(t, ts + 10, DESCRIPTOR, request, 0, 0x5000, 16, 1, 1);
 	EMIT(t, ts + 20, REQUEST, request, 1, 8, 512, 3, 0x5000);
 	EMIT(t, ts + 30, HOST_CALL, request, 18, 5, 512, 4096, 1);
@@ -281,7 +296,7 @@ static inline void one_write(struct tape *t, int64_t t0, int64_t request)
 {
 	marker(t, t0 + 1000, EW_MARKER_ENTER, 0);
 	run_enter(t, t0 + 1100);
-	kick(t, t0 + 2000);
+	kick(t, t0 + 2000, request, request);
 	serve(t, t0 + 2200, request);
 	raise_irq(t, t0 + 2600);
 	run_enter(t, t0 + 3000);

@@ -115,7 +115,7 @@ static void frames_of_the_handler(void **state)
 {
 	struct tape *t = *state;
 
-	kick(t, 2000);
+	kick(t, 2000, 1, 1);
 	serve(t, 2200, 1);
 	raise_irq(t, 2600);
 	run_enter(t, 3000);
@@ -195,7 +195,7 @@ static void two_requests_in_one_call(void **state)
 	marker(t, 1000, EW_MARKER_ENTER, 0);
 	run_enter(t, 1100);
 	for (int i = 0; i < 2; i++) {
-		kick(t, 2000 + 3000 * i);
+		kick(t, 2000 + 3000 * i, i + 1, i + 1);
 		serve(t, 2200 + 3000 * i, i + 1);
 		raise_irq(t, 2600 + 3000 * i);
 		run_enter(t, 3000 + 3000 * i);
@@ -221,7 +221,7 @@ static void two_requests_of_one_kick(void **state)
 
 	marker(t, 1000, EW_MARKER_ENTER, 0);
 	run_enter(t, 1100);
-	kick(t, 2000);
+	kick(t, 2000, 1, 2);
 	serve(t, 2200, 1);
 	serve(t, 2600, 2);
 	raise_irq(t, 3000);
@@ -251,7 +251,7 @@ static void request_without_a_call(void **state)
 {
 	struct tape *t = *state;
 
-	kick(t, 2000);
+	kick(t, 2000, 1, 1);
 	serve(t, 2200, 1);
 	raise_irq(t, 2600);
 	run_enter(t, 3000);
@@ -264,7 +264,7 @@ static void request_without_a_call(void **state)
 	expect_lines(t, BUDGET_ERRORS, "");
 	assert_int_equal(number(t, "SELECT count(*) FROM request WHERE guest_call IS NULL"), 1);
 	expect_lines(t, "SELECT text FROM v_step WHERE n = 1",
-		"no guest system call was open: the guest kernel did this for itself\n");
+		"no guest system call was open that does this: the guest kernel did it for itself\n");
 }
 
 /* A serial write in front of the kick and a timer's exit behind it stay visible, as steps of their
@@ -279,7 +279,7 @@ static void other_exits_in_the_window(void **state)
 	EMIT(t, 1510, DISPATCH, 0, 0x3f8, 2, 0, 1, 1);
 	EMIT(t, 1520, DISPATCH_END, 2, 0, 0);
 	run_enter(t, 1600);
-	kick(t, 2000);
+	kick(t, 2000, 1, 1);
 	serve(t, 2200, 1);
 	raise_irq(t, 2600);
 	run_enter(t, 3000);
@@ -313,7 +313,7 @@ static void cut_off_in_the_middle(void **state)
 
 	marker(t, 1000, EW_MARKER_ENTER, 0);
 	run_enter(t, 1100);
-	kick(t, 2000);
+	kick(t, 2000, 1, 1);
 	EMIT(t, 2200, QUEUE_POP, 1, 1, 0, 0, 1, 1);
 	EMIT(t, 2230, HOST_CALL, 1, 18, 5, 512, 4096, 1);
 	derive(t);

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <cmocka.h>
 
+#include "schema/schema.h"
 #include "tests/lib/elf_image.h"
 #include "tests/lib/scratch.h"
 #include "tracer/recorder.h"
@@ -142,7 +143,7 @@ static void complete(void **state)
 				"'recorder.bytes', 'recorder.ring_high_water') AND value >= 0"),
 		7);
 	assert_int_equal(query_int(r.db, "PRAGMA application_id"), 0x45585731);
-	assert_int_equal(query_int(r.db, "PRAGMA user_version"), 1);
+	assert_int_equal(query_int(r.db, "PRAGMA user_version"), SCHEMA_VERSION);
 	assert_int_equal(query_int(r.db, "PRAGMA page_size"), 8192);
 	assert_int_equal(sqlite3_exec(r.db, "DELETE FROM meta", NULL, NULL, NULL), SQLITE_READONLY);
 	recording_close(&r);
@@ -375,10 +376,44 @@ static void newer_schema(void **state)
 	struct scratch *s = *state;
 
 	make_complete(s->file);
-	patch(s->file, 60, 2);
+	patch(s->file, 60, SCHEMA_VERSION + 1);
 	refused(s->file, -ENOTSUP);
 	patch(s->file, 60, 0);
 	refused(s->file, -EIO);
+}
+
+/* Version 1 had fewer columns in what is derived: it is derived anew, in a copy. */
+static void older_schema(void **state)
+{
+	static const char *const age =
+		"DROP TABLE request; CREATE TABLE request(id INTEGER PRIMARY KEY, device INTEGER);"
+		"DROP TABLE step; CREATE TABLE step(request_id INTEGER, n INTEGER, what TEXT,"
+		" PRIMARY KEY(request_id, n)) WITHOUT ROWID;"
+		"INSERT INTO request VALUES(7, 7); PRAGMA user_version = 1";
+	struct scratch *s = *state;
+	struct recording r;
+	struct err e = {""};
+	sqlite3 *db;
+	off_t size;
+
+	make_complete(s->file);
+	assert_int_equal(sqlite3_open(s->file, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, age, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	size = size_of(s->file);
+	if (recording_open(&r, s->file, &e))
+		fail_msg("%s", e.msg);
+	assert_true(r.older);
+	assert_false(r.cut_off);
+	assert_string_equal(r.banner, "");
+	assert_int_equal(query_int(r.db, "SELECT count(*) FROM v_request"), 0);
+	assert_int_equal(query_int(r.db, "SELECT count(irq_requests) FROM request"), 0);
+	recording_close(&r);
+	assert_int_equal(size_of(s->file), size);
+	assert_int_equal(sqlite3_open(s->file, &db), SQLITE_OK);
+	assert_int_equal(query_int(db, "PRAGMA user_version"), 1);
+	assert_int_equal(query_int(db, "SELECT count(*) FROM request"), 1);
+	sqlite3_close(db);
 }
 
 static void truncated(void **state)
@@ -530,6 +565,7 @@ int main(void)
 		T(what_is_no_recording),
 		T(unreadable),
 		T(newer_schema),
+		T(older_schema),
 		T(truncated),
 		T(damaged),
 		T(what_is_replaced),

@@ -208,7 +208,7 @@ static void public_columns(void **state)
 			"symbol,space,addr,size,is_write,value,device,dispatch_ns,total_ns"},
 		{"v_request",
 			"id,device,type,sector,bytes,status,t_first_ns,t_last_ns,exits,pid,comm,"
-			"syscall"},
+			"syscall,call_how,kick,thread"},
 		{"v_step", "request_id,n,stage,layer,actor,ts_ns,dur_ns,evidence,text"},
 		{"v_loss", "source,ts0_ns,ts1_ns,n"},
 		{"v_meta", "key,value"},

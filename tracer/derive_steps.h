@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* The request that is being written: its events, and what puts a step into the table. */
+#ifndef EXITWALK_TRACER_DERIVE_STEPS_H
+#define EXITWALK_TRACER_DERIVE_STEPS_H
+
+#include "derive.h"
+
+struct writer {
+	struct derive *d;
+	sqlite3_stmt *events, *prefix, *frames, *insn;
+	sqlite3_stmt *insert_step, *insert_request, *insert_budget;
+	const struct request *r;
+	const struct notify *kick; /* its notification's exit; NULL: none */
+	struct carriers carriers;
+	struct event_row *ev; /* the kick in front of the window (where there is one), the window */
+	size_t n, cap, in_front;
+	int64_t steps, exits;
+	size_t carrier;  /* index in carriers, at the event that is looked at */
+	int64_t current; /* the request whose event was the last one on the thread's track */
+	int64_t handler; /* the exit in which the interrupt handler asks; 0: none yet */
+	int stage;       /* of the last step */
+	int kick_stage;  /* of the last step of the kick's exit: within it it never goes back */
+	bool kicked;     /* the driver's notification is behind us, or there is none */
+	bool acked;      /* an exit of the interrupt handler was seen */
+	bool host, host_said; /* a host system call was made; what is below it was said */
+	bool inject;          /* an interrupt was raised: what KVM did with it is to be said */
+	bool returned;        /* the call's end was put */
+};
+
+int steps_prepare(struct writer *w);
+void steps_finish(struct writer *w);
+
+int steps_put(struct writer *w, int stage, int layer, const char *what, int64_t event,
+	int64_t frame, int64_t absent, int64_t from_event);
+int steps_absent(struct writer *w, int stage, int layer, enum absent absent);
+int steps_event(struct writer *w, int stage, const struct event_row *ev);
+int steps_marker(struct writer *w, int stage, int64_t event);
+/* What the guest was doing at an exit: frames and instruction. must_have: what is missing is said. */
+int steps_guest_side(struct writer *w, int stage, size_t run_exit, bool must_have);
+/* Row and budget of the request. */
+int steps_request(struct writer *w);
+/* stage of a kind of event; 0: none */
+int steps_kind_stage(int64_t kind);
+
+#endif
