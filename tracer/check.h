@@ -22,15 +22,14 @@ __attribute__((format(printf, 4, 5))) void check_say(
 	struct check *c, enum check_verdict verdict, const char *name, const char *fmt, ...);
 
 /* Each returns 0 when it could look (whatever it found), or -errno with a sentence. */
-int check_file(struct check *c, struct err *e);  /* SQLite's own check, state, seal */
-int check_names(struct check *c, struct err *e); /* enum_name, event_kind against this program's */
-int check_ids(struct check *c, struct err *e);   /* ids without a gap, payloads */
-int check_seal(struct check *c, struct err *e);  /* every table against the seal */
-int check_events(struct check *c, struct err *e);
-int check_requests(struct check *c, struct err *e);
-	/* each taken and completed once */        /* order, pairs, vm_exit against its events */
-int check_derived(struct check *c, struct err *e); /* derived tables against a fresh derivation */
-int check_budgets(struct check *c, struct err *e); /* each sums to its window */
+int check_file(struct check *c, struct err *e);   /* SQLite's own check, state, seal */
+int check_names(struct check *c, struct err *e);  /* enum_name, event_kind against this program's */
+int check_ids(struct check *c, struct err *e);    /* ids without a gap, payloads */
+int check_seal(struct check *c, struct err *e);   /* every table against the seal */
+int check_events(struct check *c, struct err *e); /* order, pairs, vm_exit against its events */
+int check_requests(struct check *c, struct err *e); /* each taken and completed once */
+int check_derived(struct check *c, struct err *e);  /* derived tables against a fresh derivation */
+int check_budgets(struct check *c, struct err *e);  /* each sums to its window */
 int check_losses(struct check *c, struct err *e);
 int check_kvm_stats(struct check *c, struct err *e); /* counts against KVM's counters */
 

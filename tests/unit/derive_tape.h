@@ -261,10 +261,11 @@ static inline void kick(struct tape *t, int64_t ts, int64_t first, int64_t last)
 	EMIT(t, ts + 120, QUEUE_NOTIFY, 1, 0, last & 0xffff, (first - 1) & 0xffff);
 }
 
-static inline void serve(struct tape *t, int64_t ts, int64_t request)
+/* The device takes and serves a request whose 512 bytes lie at gpa: 350 ns. */
+static inline void serve(struct tape *t, int64_t ts, int64_t request, int64_t gpa)
 {
 	EMIT(t, ts, QUEUE_POP, request, 1, 0, 0, request & 0xffff, request & 0xffff);
-	EMIT(t, ts + 10, DESCRIPTOR, request, 0, 0x5000, 16, 1, 1);
+	EMIT(t, ts + 10, DESCRIPTOR, request, 1, gpa, 512, 1, 2);
 	EMIT(t, ts + 20, REQUEST, request, 1, 8, 512, 3, 0x5000);
 	EMIT(t, ts + 30, HOST_CALL, request, 18, 5, 512, 4096, 1);
 	EMIT(t, ts + 330, HOST_RET, request, 18, 512);
@@ -297,12 +298,31 @@ static inline void one_write(struct tape *t, int64_t t0, int64_t request)
 	marker(t, t0 + 1000, EW_MARKER_ENTER, 0);
 	run_enter(t, t0 + 1100);
 	kick(t, t0 + 2000, request, request);
-	serve(t, t0 + 2200, request);
+	serve(t, t0 + 2200, request, 0x9000);
 	raise_irq(t, t0 + 2600);
 	run_enter(t, t0 + 3000);
 	isr_exit(t, t0 + 4000);
 	marker(t, t0 + 6000, EW_MARKER_EXIT, 512);
 	run_enter(t, t0 + 6100);
 }
+
+#define STEPS(request)                                                                             \
+	"SELECT printf('%d %s %s', s.stage, CASE s.what WHEN 'event' THEN k.name WHEN 'frame' "    \
+	"THEN"                                                                                     \
+	" (SELECT coalesce(y.name, '?') FROM frame f LEFT JOIN symbol y ON y.id = f.symbol WHERE"  \
+	" f.event_id = s.event_id AND f.n = s.frame) ELSE s.what END,"                             \
+	" (SELECT name FROM enum_name WHERE enum = 'layer' AND value = s.layer))"                  \
+	" FROM step s LEFT JOIN event e ON e.id = s.event_id LEFT JOIN event_kind k ON"            \
+	" k.id = e.kind WHERE s.request_id = " #request " ORDER BY s.n"
+
+#define BUDGET(request)                                                                            \
+	"SELECT printf('%s %d', n.name, b.ns) FROM budget b JOIN enum_name n ON n.enum = 'layer' " \
+	"AND"                                                                                      \
+	" n.value = b.layer WHERE b.ns <> 0 AND b.request_id = " #request " ORDER BY b.layer"
+#define BUDGET_ERRORS                                                                              \
+	"SELECT id FROM request q WHERE t_last - t_first IS NOT (SELECT sum(ns) FROM budget b"     \
+	" WHERE b.request_id = q.id)"
+
+#define TAPE_TEST(f) cmocka_unit_test_setup_teardown(f, open_tape, close_tape)
 
 #endif

@@ -2,15 +2,6 @@
 /* Correlation: synthetic timelines in, exact requests, steps and budgets out. */
 #include "tests/unit/derive_tape.h"
 
-#define STEPS(request)                                                                             \
-	"SELECT printf('%d %s %s', s.stage, CASE s.what WHEN 'event' THEN k.name WHEN 'frame' "    \
-	"THEN"                                                                                     \
-	" (SELECT coalesce(y.name, '?') FROM frame f LEFT JOIN symbol y ON y.id = f.symbol WHERE"  \
-	" f.event_id = s.event_id AND f.n = s.frame) ELSE s.what END,"                             \
-	" (SELECT name FROM enum_name WHERE enum = 'layer' AND value = s.layer))"                  \
-	" FROM step s LEFT JOIN event e ON e.id = s.event_id LEFT JOIN event_kind k ON"            \
-	" k.id = e.kind WHERE s.request_id = " #request " ORDER BY s.n"
-
 static void steps_of_a_write(void **state)
 {
 	struct tape *t = *state;
@@ -116,7 +107,7 @@ static void frames_of_the_handler(void **state)
 	struct tape *t = *state;
 
 	kick(t, 2000, 1, 1);
-	serve(t, 2200, 1);
+	serve(t, 2200, 1, 0x9000);
 	raise_irq(t, 2600);
 	run_enter(t, 3000);
 	run_exit(t, 4000, 0xc013, false, 1);
@@ -136,14 +127,6 @@ static void frames_of_the_handler(void **state)
 	assert_int_equal(
 		number(t, "SELECT count(*) FROM v_step WHERE text = '0xffffffff80001800'"), 1);
 }
-
-#define BUDGET(request)                                                                            \
-	"SELECT printf('%s %d', n.name, b.ns) FROM budget b JOIN enum_name n ON n.enum = 'layer' " \
-	"AND"                                                                                      \
-	" n.value = b.layer WHERE b.ns <> 0 AND b.request_id = " #request " ORDER BY b.layer"
-#define BUDGET_ERRORS                                                                              \
-	"SELECT id FROM request q WHERE t_last - t_first IS NOT (SELECT sum(ns) FROM budget b"     \
-	" WHERE b.request_id = q.id)"
 
 static void budget_of_a_write(void **state)
 {
@@ -196,7 +179,7 @@ static void two_requests_in_one_call(void **state)
 	run_enter(t, 1100);
 	for (int i = 0; i < 2; i++) {
 		kick(t, 2000 + 3000 * i, i + 1, i + 1);
-		serve(t, 2200 + 3000 * i, i + 1);
+		serve(t, 2200 + 3000 * i, i + 1, 0x9000);
 		raise_irq(t, 2600 + 3000 * i);
 		run_enter(t, 3000 + 3000 * i);
 		isr_exit(t, 4000 + 3000 * i);
@@ -222,8 +205,8 @@ static void two_requests_of_one_kick(void **state)
 	marker(t, 1000, EW_MARKER_ENTER, 0);
 	run_enter(t, 1100);
 	kick(t, 2000, 1, 2);
-	serve(t, 2200, 1);
-	serve(t, 2600, 2);
+	serve(t, 2200, 1, 0x9000);
+	serve(t, 2600, 2, 0x9000);
 	raise_irq(t, 3000);
 	run_enter(t, 3400);
 	isr_exit(t, 4000);
@@ -252,7 +235,7 @@ static void request_without_a_call(void **state)
 	struct tape *t = *state;
 
 	kick(t, 2000, 1, 1);
-	serve(t, 2200, 1);
+	serve(t, 2200, 1, 0x9000);
 	raise_irq(t, 2600);
 	run_enter(t, 3000);
 	isr_exit(t, 4000);
@@ -280,7 +263,7 @@ static void other_exits_in_the_window(void **state)
 	EMIT(t, 1520, DISPATCH_END, 2, 0, 0);
 	run_enter(t, 1600);
 	kick(t, 2000, 1, 1);
-	serve(t, 2200, 1);
+	serve(t, 2200, 1, 0x9000);
 	raise_irq(t, 2600);
 	run_enter(t, 3000);
 	run_exit(t, 3500, 0x20, true, 1);
@@ -375,8 +358,6 @@ static void empty_recording(void **state)
 	derive(t);
 	assert_int_equal(number(t, "SELECT count(*) FROM request"), 0);
 }
-
-#define TAPE_TEST(f) cmocka_unit_test_setup_teardown(f, open_tape, close_tape)
 
 int main(void)
 {
