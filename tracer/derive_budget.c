@@ -151,7 +151,7 @@ static void look_ahead(struct budget *b, const struct event_row *ev, size_t n)
 	struct track_now *now = id == CARRIER_NONE ? NULL : track_now(b, id);
 
 	for (size_t i = 0; now && !now->known && i < n; i++)
-		if (ev[i].track == id) {
+		if (ev[i].track == id && ev[i].kind < EW_KVM_ENTRY) {
 			now->layer = layer_before(&ev[i]);
 			now->known = true;
 		}
@@ -198,8 +198,8 @@ static void one_event(struct budget *b, const struct event_row *ev)
 	bool carries = ev->track == b->c->at[b->carrier].track;
 	struct track_now *now = track_now(b, ev->track);
 
-	if (!now)
-		return;
+	if (!now || ev->kind >= EW_KVM_ENTRY)
+		return; /* the host's tracepoints say nothing of what the VMM does */
 	if (carries && now->copied > ev->ts)
 		now->copied = ev->ts;
 	if (carries && ev->kind == EW_LOCK_WAIT && ev->a[0] < ev->ts && !b->in_kernel) {

@@ -357,10 +357,12 @@ static int all_events(struct pass *p)
 	char sql[160];
 	int ret;
 
-	/* Those that one_event() does not look at, and there are many of them. */
+	/* Not those of which there are many and that one_event() does not look at: these, and the host's
+	 * tracepoints, whose kinds come last. */
 	snprintf(sql, sizeof(sql),
-		"SELECT " EVENT_COLUMNS " FROM event WHERE kind NOT IN (%d, %d, %d) ORDER BY id",
-		EW_DISPATCH, EW_DISPATCH_END, EW_SNAPSHOT);
+		"SELECT " EVENT_COLUMNS
+		" FROM event WHERE kind NOT IN (%d, %d, %d) AND kind < %d ORDER BY id",
+		EW_DISPATCH, EW_DISPATCH_END, EW_SNAPSHOT, EW_KVM_ENTRY);
 	ret = sql_prepare(p->d->db, &row, p->d->e, sql);
 	while (!ret && (ret = sql_step(row, p->d->e)) > 0) {
 		derive_read_event(row, &ev);

@@ -201,7 +201,9 @@ static int put_other_event(struct writer *w, size_t i)
 	w->acked |= handler;
 	if (ev->kind == EW_RUN_EXIT)
 		ret = steps_guest_side(w, w->kicked ? 9 : 2, i, false);
-	return ret ? ret : steps_event(w, handler ? 9 : ev->kind == EW_RUN_ENTER ? 8 : 4, ev);
+	if (ret || ev->kind >= EW_KVM_ENTRY) /* the host's tracepoints have stages of their own */
+		return ret ? ret : steps_event(w, steps_kind_stage(ev->kind) ?: w->stage, ev);
+	return steps_event(w, handler ? 9 : ev->kind == EW_RUN_ENTER ? 8 : 4, ev);
 }
 
 static int put_one(struct writer *w, size_t i)
