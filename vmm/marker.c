@@ -4,6 +4,7 @@
 
 #include "guest_abi.h"
 #include "marker.h"
+#include "marker_buffer.h"
 
 static enum ew_bus_result write_only(unsigned size, uint64_t *value)
 {
@@ -17,7 +18,7 @@ static enum ew_bus_result marker_port(
 	struct marker_ports *m = opaque;
 	struct probe *p = *m->probe;
 	struct ew_marker marker;
-	uint64_t ts;
+	uint64_t ts, cr3;
 
 	if (!is_write)
 		return write_only(size, value);
@@ -26,8 +27,8 @@ static enum ew_bus_result marker_port(
 	if (!p)
 		return EW_BUS_HANDLED; /* nobody listens */
 	ts = probe_now();
-	if (mem_read_virt(m->mem, m->cr3(m->ctx), *value, &marker, sizeof(marker)) !=
-		sizeof(marker)) {
+	cr3 = m->cr3(m->ctx);
+	if (mem_read_virt(m->mem, cr3, *value, &marker, sizeof(marker)) != sizeof(marker)) {
 		PROBE(p, EW_GUEST_ERROR, EW_GERR_MARKER_ADDRESS, m->device, *value);
 		return EW_BUS_HANDLED;
 	}
@@ -41,6 +42,8 @@ static enum ew_bus_result marker_port(
 	marker.path[sizeof(marker.path) - 1] = '\0';
 	PROBE_DATA(p, ts, EW_MARKER, &marker, sizeof(marker), marker.phase, marker.nr, marker.pid,
 		(uint64_t)marker.ret, marker.args[0], marker.args[2]);
+	if (marker.phase == EW_MARKER_ENTER)
+		marker_buffer_record(m->mem, cr3, &marker, p);
 	return EW_BUS_HANDLED;
 }
 
