@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # How disks are attached: every way of kick, interrupt and I/O that the built-in guest can have. The same
 # bytes by each, and the recording shows which way they went.
+# not in vmx: what differs there is not the processor's
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/tap.sh
@@ -79,16 +80,19 @@ variant() { # KICK IRQ IO
 		kicked "$1" "$3" && interrupted "$2" && done_by "$3"
 }
 whole() { "$EXITWALK" check "$w"; }
-for irq in line irqfd; do
-	for io in vcpu thread thread,pwrite; do
-		check "--kick exit --irq $irq --io $io" variant exit $irq $io
-		check "check: it is whole" whole
+# All that there is; in a lab, where a second is a minute, each word once.
+all_variants() {
+	local irq io
+	for irq in line irqfd; do
+		for io in vcpu thread thread,pwrite; do echo "exit $irq $io"; done
+		for io in thread thread,pwrite; do echo "ioeventfd $irq $io"; done
 	done
-	for io in thread thread,pwrite; do
-		check "--kick ioeventfd --irq $irq --io $io" variant ioeventfd $irq $io
-		check "check: it is whole" whole
-	done
-done
+}
+some_variants() { printf '%s\n' 'exit irqfd vcpu' 'exit line thread,pwrite' 'ioeventfd irqfd thread'; }
+while read -r kick irq io; do
+	check "--kick $kick --irq $irq --io $io" variant "$kick" "$irq" "$io"
+	check "check: it is whole" whole
+done < <(if [ -n "${LAB-}" ]; then some_variants; else all_variants; fi)
 
 chains() { # every request came back, by the thread that took it, whatever the order
 	[ "$(query "$w" "SELECT count(*) FROM e_queue_pop p WHERE 1 <> (SELECT count(*) FROM e_queue_used u
