@@ -3,6 +3,7 @@
 #ifndef EXITWALK_TESTS_FUZZ_FUZZ_H
 #define EXITWALK_TESTS_FUZZ_FUZZ_H
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "tracer/probe.h"
@@ -12,10 +13,14 @@
 #define SECTORS 8u
 #define MAX_OPS 256
 #define MAX_RECORDS (1u << 20)
+#define OPEN_MAX 256
 
 struct fuzz_probe {
 	struct probe probe;
 	unsigned pops, useds, depth, records;
+	bool late; /* requests come back later, in any order */
+	uint64_t open[OPEN_MAX];
+	unsigned n_open;
 };
 
 struct input {
@@ -26,6 +31,26 @@ static inline void check(int ok)
 {
 	if (!ok)
 		abort();
+}
+
+/* Numbered without gaps, one at a time unless they come back late. */
+static inline void popped(struct fuzz_probe *f, uint64_t request)
+{
+	check(request == f->pops + 1 && f->n_open < (f->late ? OPEN_MAX : 1));
+	f->pops++;
+	f->open[f->n_open++] = request;
+}
+
+/* Each comes back once. */
+static inline void used(struct fuzz_probe *f, uint64_t request)
+{
+	unsigned i = 0;
+
+	while (i < f->n_open && f->open[i] != request)
+		i++;
+	check(i < f->n_open);
+	f->open[i] = f->open[--f->n_open];
+	f->useds++;
 }
 
 static inline void fuzz_emit(struct probe *p, const struct ew_rec *rec, const void *payload)
@@ -41,13 +66,11 @@ static inline void fuzz_emit(struct probe *p, const struct ew_rec *rec, const vo
 	case EW_DISPATCH_END:
 		check(f->depth-- > 0);
 		break;
-	case EW_QUEUE_POP: /* one at a time, numbered without gaps */
-		check(f->pops == f->useds && rec->a[0] == f->pops + 1);
-		f->pops++;
+	case EW_QUEUE_POP:
+		popped(f, rec->a[0]);
 		break;
 	case EW_QUEUE_USED:
-		check(f->useds + 1 == f->pops && rec->a[0] == f->pops);
-		f->useds++;
+		used(f, rec->a[0]);
 		break;
 	case EW_GUEST_ERROR:
 		check(rec->a[0] && rec->a[0] < EW_GERR_MAX);

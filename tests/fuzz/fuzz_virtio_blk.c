@@ -16,7 +16,7 @@
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
-#include "fuzz.h"
+#include "late.h"
 #include "vmm/guest_abi.h"
 #include "vmm/pci.h"
 #include "vmm/virtio_blk.h"
@@ -36,6 +36,7 @@ struct machine {
 	struct virtio_pci_legacy legacy;
 	uint32_t ring; /* where the driver thinks its ring is */
 	uint16_t avail_idx;
+	struct late late;
 };
 
 static void poke(struct machine *m, uint32_t gpa, const void *data, size_t len)
@@ -100,6 +101,7 @@ static void op_init(struct machine *m, struct input *i)
 	m->ring = pfn << VIRTIO_PCI_QUEUE_ADDR_SHIFT;
 	m->avail_idx = 0;
 	out(m, EW_VIRTIO_BLK_IOBASE + VIRTIO_PCI_STATUS, 1, 0);
+	check(!m->blk.dev.in_flight);
 	out(m, EW_VIRTIO_BLK_IOBASE + VIRTIO_PCI_QUEUE_PFN, 4, pfn);
 	out(m, EW_VIRTIO_BLK_IOBASE + VIRTIO_PCI_STATUS, 1, 7);
 }
@@ -165,18 +167,33 @@ static void machine_init(struct machine *m)
 		EW_VIRTIO_BLK_IOBASE, NULL));
 }
 
+static void one_op(void *ctx)
+{
+	static void (*const op[8])(struct machine *, struct input *) = {
+		op_init, op_out, op_in, op_poke, op_desc, op_avail, op_header, op_config};
+	struct machine *m = ctx;
+	unsigned n = take(m->late.input, 1) & 15;
+
+	if (n < 8)
+		op[n](m, m->late.input);
+	else
+		late_op(&m->late, &m->fake, &m->blk, n, m->late.input);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const op[8])(struct machine *, struct input *) = {
-		op_init, op_out, op_in, op_poke, op_desc, op_avail, op_header, op_config};
 	struct input i = {data, data + size};
 	struct machine m;
 
 	machine_init(&m);
+	m.late.input = &i;
+	m.late.another = one_op;
+	m.late.ctx = &m;
 	for (unsigned n = 0; n < MAX_OPS && i.p < i.end && m.fake.records < MAX_RECORDS; n++)
-		op[take(&i, 1) & 7](&m, &i);
+		one_op(&m);
+	late_end(&m.late, &m.stop);
 	check(m.fake.pops == m.fake.useds && m.fake.depth == 0);
 	check(m.next_request == m.fake.pops + 1u);
 	check(lseek(m.disk.fd, 0, SEEK_END) == SECTORS * 512); /* nothing beyond the disk's end */

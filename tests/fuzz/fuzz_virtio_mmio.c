@@ -37,6 +37,7 @@ static void op_init(struct machine *m, struct input *i)
 
 	m->avail_idx = 0;
 	out(m, VIRTIO_MMIO_STATUS, 0);
+	check(!m->blk.dev.in_flight);
 	out(m, VIRTIO_MMIO_STATUS, 3);
 	out(m, VIRTIO_MMIO_DRIVER_FEATURES_SEL, 0);
 	out(m, VIRTIO_MMIO_DRIVER_FEATURES, (features & 3) << VIRTIO_RING_F_INDIRECT_DESC);
@@ -70,8 +71,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	machine_init(&m);
 	check(!virtio_mmio_attach(&t, &m.blk.dev, "virtio-blk0", &m.bus, BASE, NULL));
-	for (unsigned n = 0; n < MAX_OPS && i.p < i.end && m.fake.records < MAX_RECORDS; n++)
-		op[take(&i, 1) & 7](&m, &i);
-	machine_end(&m);
+	machine_run(&m, op, &i);
 	return 0;
 }

@@ -74,6 +74,7 @@ static void op_init(struct machine *m, struct input *i)
 	for (unsigned n = 0; n < 2; n++)
 		out(m, MSIX_TABLE + 16 * n + PCI_MSIX_ENTRY_VECTOR_CTRL, 4, how >> 7);
 	out(m, VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	check(!m->blk.dev.in_flight);
 	out(m, VIRTIO_PCI_COMMON_STATUS, 1, 3);
 	out(m, VIRTIO_PCI_COMMON_GFSELECT, 4, 0);
 	out(m, VIRTIO_PCI_COMMON_GF, 4, (how & 3) << VIRTIO_RING_F_INDIRECT_DESC);
@@ -113,10 +114,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(!pci_host_create(&pci, &m.bus, &m.probe, NULL));
 	check(!virtio_pci_modern_attach(
 		&t, &m.blk.dev, "virtio-blk0", 0x01800001, &sink, pci, &m.bus, DEVFN, BASE, NULL));
-	for (unsigned n = 0; n < MAX_OPS && i.p < i.end && m.fake.records < MAX_RECORDS; n++)
-		op[take(&i, 1) & 7](&m, &i);
+	machine_run(&m, op, &i);
 	check(!t.function.window && t.msix.pending >> t.msix.vectors == 0);
-	machine_end(&m);
 	pci_host_destroy(pci);
 	return 0;
 }

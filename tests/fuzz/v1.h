@@ -12,9 +12,8 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
-#include "fuzz.h"
+#include "late.h"
 #include "vmm/pci.h"
-#include "vmm/virtio_blk.h"
 
 #define DEVICE 1
 #define BASE 0xe0000000u
@@ -34,6 +33,8 @@ struct machine {
 	struct disk disk;
 	struct virtio_blk blk;
 	uint16_t avail_idx;
+	struct late late;
+	void (*const *op)(struct machine *, struct input *); /* of the transport: eight */
 };
 
 static inline void poke(struct machine *m, uint32_t gpa, const void *data, size_t len)
@@ -132,11 +133,38 @@ static inline void machine_init(struct machine *m)
 						 VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX));
 }
 
-static inline void machine_end(struct machine *m)
+static inline void one_op(struct machine *m, struct input *i)
 {
+	unsigned op = take(i, 1) & 15;
+
+	if (op < 8)
+		m->op[op](m, i);
+	else
+		late_op(&m->late, &m->fake, &m->blk, op, i);
+}
+
+static inline void another_op(void *ctx)
+{
+	struct machine *m = ctx;
+
+	one_op(m, m->late.input);
+}
+
+/* The whole input, and the end of the machine. */
+static inline void machine_run(
+	struct machine *m, void (*const *op)(struct machine *, struct input *), struct input *i)
+{
+	m->op = op;
+	m->late.input = i;
+	m->late.another = another_op;
+	m->late.ctx = m;
+	for (unsigned n = 0; n < MAX_OPS && i->p < i->end && m->fake.records < MAX_RECORDS; n++)
+		one_op(m, i);
+	late_end(&m->late, &m->stop);
 	check(m->fake.pops == m->fake.useds && m->fake.depth == 0);
 	check(m->next_request == m->fake.pops + 1u);
 	check(lseek(m->disk.fd, 0, SEEK_END) == SECTORS * 512); /* nothing beyond the disk's end */
+	virtio_blk_destroy(&m->blk);
 	close(m->disk.fd);
 	free(m->mem.host);
 }
