@@ -14,9 +14,9 @@ endless="WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c)"
 
 reads() { # SQL: on a copy; then every reading command. The limit is for hangs only.
 	local command status
+	cp "$TMP/normal.exw" "$TMP/enemy.exw" && sqlite3 "$TMP/enemy.exw" "$1" || return 1
 	for command in path "path --all --json" report "report --json" check "check --repair"; do
-		cp "$TMP/normal.exw" "$TMP/h.exw"
-		sqlite3 "$TMP/h.exw" "$1" || return 1
+		cp "$TMP/enemy.exw" "$TMP/h.exw"
 		# shellcheck disable=SC2086
 		timeout 60 "$EXITWALK" $command "$TMP/h.exw" >"$TMP/out" 2>"$TMP/err"
 		status=$?
@@ -30,8 +30,7 @@ reads() { # SQL: on a copy; then every reading command. The limit is for hangs o
 }
 refused() { reads "$1" && grep -q "$2 is none that exitwalk makes" "$TMP/err"; }
 path_works() { # the program's own view answers, not the file's
-	reads "$1" && cp "$TMP/normal.exw" "$TMP/h.exw" && sqlite3 "$TMP/h.exw" "$1" &&
-		"$EXITWALK" path "$TMP/h.exw" >"$TMP/is" && cmp "$TMP/is" "$TMP/path"
+	reads "$1" && "$EXITWALK" path "$TMP/enemy.exw" >"$TMP/is" && cmp "$TMP/is" "$TMP/path"
 }
 "$EXITWALK" path "$TMP/normal.exw" >"$TMP/path"
 
@@ -45,7 +44,8 @@ check "a generated column" refused "DROP TABLE device; CREATE TABLE device(id IN
 	name AS (printf('%.*c', 900000000, 'x')), model TEXT)" device
 check "a virtual table" refused "DROP TABLE loss; CREATE VIRTUAL TABLE loss USING
 	fts5(track, ts0, ts1, n)" loss
-check "an index of an expression" refused "CREATE INDEX i ON symbol(printf('%.*c', 100000000, name))" \
+# Of no row: to fill such an index is what it would cost a reader.
+check "an index of an expression" refused "DELETE FROM symbol; CREATE INDEX i ON symbol(printf('%.*c', 100000000, name))" \
 	symbol
 check "a trigger does not fire" reads "UPDATE meta SET value = 'recording' WHERE key = 'state';
 	CREATE TRIGGER t AFTER INSERT ON step BEGIN INSERT INTO loss(track, ts0, ts1, n)
