@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The virtio-mmio registers as a driver uses them, and as no driver should. */
-#include "tests/unit/v1_machine.h"
+#include "tests/unit/wrong_orders.h"
 
 #include <linux/virtio_ids.h>
 #include <linux/virtio_mmio.h>
@@ -348,6 +348,39 @@ static void test_needs_reset(void **state)
 	write_works(m, notify);
 }
 
+static void order_status(struct machine *m, uint8_t status)
+{
+	out(m, VIRTIO_MMIO_STATUS, status);
+}
+
+static uint8_t order_read_status(struct machine *m)
+{
+	return (uint8_t)in(m, VIRTIO_MMIO_STATUS);
+}
+
+static void order_enable(struct machine *m)
+{
+	out(m, VIRTIO_MMIO_QUEUE_SEL, 0);
+	place(m, RING_DESC, RING_DRIVER, RING_DEVICE);
+	out(m, VIRTIO_MMIO_QUEUE_READY, 1);
+}
+
+static bool order_enabled(struct machine *m)
+{
+	return in(m, VIRTIO_MMIO_QUEUE_READY);
+}
+
+static void test_wrong_orders(void **state)
+{
+	static const struct wrong_orders o = {order_status, order_read_status, accept_features,
+		order_enable, order_enabled, notify};
+	struct machine *m = *state;
+
+	assert_int_equal(wrong_orders(m, &o), 9 * 9 * 9 * 9 * 9);
+	driver_init(m, V1);
+	write_works(m, notify);
+}
+
 static void test_event_idx(void **state)
 {
 	struct machine *m = *state;
@@ -398,6 +431,7 @@ int main(void)
 		T(test_bad_queue),
 		T(test_double_setup),
 		T(test_needs_reset),
+		T(test_wrong_orders),
 		T(test_event_idx),
 		T(test_attach_refuses),
 	};

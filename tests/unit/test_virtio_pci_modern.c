@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The virtio 1.x PCI transport as a driver finds and uses it, and as no driver should. */
 #include "tests/unit/modern_driver.h"
+#include "tests/unit/wrong_orders.h"
 
 #define NO_VECTOR VIRTIO_MSI_NO_VECTOR
 #define CLASS_REV 0x01800001u
@@ -378,6 +379,57 @@ static void test_double_setup(void **state)
 	write_works(m, notify);
 }
 
+static void order_status(struct machine *m, uint8_t status)
+{
+	mem_out(m, VIRTIO_PCI_COMMON_STATUS, 1, status);
+}
+
+static uint8_t order_read_status(struct machine *m)
+{
+	return (uint8_t)mem_in(m, VIRTIO_PCI_COMMON_STATUS, 1);
+}
+
+static void order_accept(struct machine *m, uint64_t features)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		mem_out(m, VIRTIO_PCI_COMMON_GFSELECT, 4, i);
+		mem_out(m, VIRTIO_PCI_COMMON_GF, 4, (uint32_t)(features >> 32 * i));
+	}
+}
+
+static void order_enable(struct machine *m)
+{
+	const uint32_t part[] = {RING_DESC, RING_DRIVER, RING_DEVICE};
+
+	for (unsigned i = 0; i < 3; i++)
+		mem_out(m, VIRTIO_PCI_COMMON_Q_DESCLO + 8 * i, 4, part[i]);
+	mem_out(m, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+}
+
+static bool order_enabled(struct machine *m)
+{
+	return mem_in(m, VIRTIO_PCI_COMMON_Q_ENABLE, 2);
+}
+
+static void order_notify(struct machine *m, unsigned queue)
+{
+	mem_out(m, VIRTIO_PCI_MODERN_NOTIFY * 0x1000, 2, queue);
+}
+
+static void test_wrong_orders(void **state)
+{
+	static const struct wrong_orders o = {order_status, order_read_status, order_accept,
+		order_enable, order_enabled, order_notify};
+	struct machine *m = *state;
+
+	/* The tests above look up where the structures are; here it is known. */
+	assert_int_equal(find(m, VIRTIO_PCI_CAP_COMMON_CFG), 0);
+	assert_int_equal(find(m, VIRTIO_PCI_CAP_NOTIFY_CFG), VIRTIO_PCI_MODERN_NOTIFY * 0x1000);
+	assert_int_equal(wrong_orders(m, &o), 9 * 9 * 9 * 9 * 9);
+	driver_init(m, V1, NO_VECTOR);
+	write_works(m, notify);
+}
+
 static void window(struct machine *m, uint32_t bar, uint32_t offset, uint32_t len)
 {
 	unsigned cap = find_cap(m, VIRTIO_PCI_CAP_PCI_CFG);
@@ -466,6 +518,7 @@ int main(void)
 		T(test_notify_suppressed),
 		T(test_queue_registers),
 		T(test_double_setup),
+		T(test_wrong_orders),
 		T(test_config_window),
 		T(test_attach_refuses),
 	};
