@@ -124,6 +124,7 @@ help:
 	@echo 'make check    set up, build, run every test that can run here, labs too (SAN=1: under ASan + UBSan)'
 	@echo 'make lab      CMD=…: run it on an emulated host with kvm-amd (make lab-vmx: kvm-intel); no CMD: a shell'
 	@echo 'make check-lab  only the tests in the labs; LABS=svm: only there; PARTS=linux: only tests/lab/guests/linux.sh'
+	@echo 'make exits-table  which exits a write costs, by transport, kick and interrupt, in a lab (LAB=svm or vmx)'
 	@echo 'make bench    ratios: recorder cost per exit, writer speed, UI latency'
 	@echo 'make fuzz     the libFuzzer targets, SECONDS=120 each'
 	@echo 'make install  PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); make uninstall removes it again'

@@ -19,6 +19,12 @@ lab-vmx: all
 	@mkdir -p $(BUILD)/lab
 	$(Q)$(call lab_run,vmx)
 
+# Which exits a write costs, by transport, kick and interrupt (docs/exits.md): LAB=svm or vmx.
+LAB ?= svm
+.PHONY: exits-table
+exits-table: all
+	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) ONLY="$(ONLY)" bash tests/lab/exits.sh $(LAB)
+
 # Each boots its lab once and prints TAP, for tests/run.sh. The one that takes longest first. LABS=svm: only
 # that one.
 LABS ?= vmx svm
