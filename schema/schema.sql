@@ -56,7 +56,7 @@ CREATE TABLE guest_call(id INTEGER PRIMARY KEY, track INTEGER NOT NULL, pid INTE
 -- for irq_requests requests. t_entry: when kick_exit ended. t_first..t_last: its window on the time axis
 -- (docs/architecture.md says how windows are cut).
 CREATE TABLE request(id INTEGER PRIMARY KEY, device INTEGER NOT NULL, queue INTEGER NOT NULL,
-	head INTEGER NOT NULL, type INTEGER, sector INTEGER, bytes INTEGER, descriptors INTEGER,
+	head INTEGER, type INTEGER, sector INTEGER, bytes INTEGER, descriptors INTEGER,
 	status INTEGER, used_len INTEGER, guest_call INTEGER, kick_exit INTEGER, t_first INTEGER,
 	t_kick INTEGER, t_pop INTEGER, t_host INTEGER, t_host_ret INTEGER, t_used INTEGER, t_irq INTEGER,
 	t_entry INTEGER, t_last INTEGER, exits INTEGER, notify_event INTEGER, track INTEGER,

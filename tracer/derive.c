@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "host_trace.h"
 #include "recording.h"
 #include "schema/schema.h"
 
@@ -85,6 +86,8 @@ static int derive_tables(struct derive *d)
 		ret = derive_insn_text(d);
 	if (!ret)
 		ret = derive_requests(d);
+	if (!ret && host_trace_is(d->db))
+		ret = host_derive(d);
 	if (!ret)
 		ret = derive_absent_texts(d);
 	if (!ret)

@@ -42,7 +42,8 @@ enum style view_layer_style(int layer)
 		[EW_LAYER_WAITING] = STYLE_OTHER,
 		[EW_LAYER_RECORDER] = STYLE_OTHER,
 		[EW_LAYER_IN_KVM_RUN] = STYLE_GUEST_KERNEL,
-		[EW_LAYER_UNACCOUNTED] = STYLE_WARN};
+		[EW_LAYER_UNACCOUNTED] = STYLE_WARN,
+		[EW_LAYER_GUEST] = STYLE_GUEST_KERNEL};
 
 	return style[layer >= 0 && layer < MODEL_LAYERS ? layer : 0];
 }

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Disk requests in a recording of host tracepoints: which exit told the VMM of it, which system call of
+ * which thread did it, which interrupt said that it was done. docs/import.md, "Requests", says how that
+ * is known and what it cannot be known from.
+ */
+#ifndef EXITWALK_TRACER_HOST_JOIN_H
+#define EXITWALK_TRACER_HOST_JOIN_H
+
+#include "derive.h"
+
+/* An exit by a write that may be a driver's notification of a queue. */
+struct host_kick {
+	int64_t exit_id, track, space, addr, value;
+	struct mark at;     /* its kvm_exit */
+	struct mark before; /* the kvm_entry in front of it; event 0: none was seen */
+	struct mark entry;  /* the kvm_entry that ended it */
+	bool to_vmm;        /* KVM_RUN returned with it; else an ioeventfd took it */
+	size_t address;     /* index in host_join.address */
+	size_t calls;       /* system calls that were joined to it */
+};
+
+/* A system call that reads, writes or flushes a file, by a thread of the VMM. */
+struct host_call {
+	int64_t track, nr, fd, bytes,
+		offset;          /* bytes: its result where it moved data, else SQL_NULL */
+	struct mark enter, exit; /* exit.event 0: it did not return */
+	size_t kick, irq;        /* indexes, or NO_INDEX */
+};
+
+/* An interrupt on its way into a guest: kvm_set_irq or kvm_msi_set_irq. */
+struct host_irq {
+	int64_t track, kind, key[2]; /* key: GSI, or address and data */
+	struct mark at;
+	struct mark begin; /* the system call it was raised in; event 0: none */
+	struct mark end;   /* and its return */
+};
+
+/* One address that drivers write to. */
+struct host_address {
+	int64_t space, addr;
+	size_t kicks, followed; /* followed: a disk system call came before the next one */
+	int64_t next;           /* while they are counted: time of the write behind this one */
+	bool is_kick;
+};
+
+struct host_join {
+	struct derive *d;
+	struct host_kick *kick;
+	size_t kicks, kicks_cap;
+	struct host_call *call;
+	size_t calls, calls_cap;
+	struct host_irq *irq;
+	size_t irqs, irqs_cap;
+	struct host_address *address;
+	size_t addresses, addresses_cap;
+};
+
+/* Reads the events and joins them. */
+int host_join(struct host_join *j, struct derive *d);
+void host_join_free(struct host_join *j);
+
+/* The type of a virtio-blk request that becomes this system call: VIRTIO_BLK_T_*, or SQL_NULL. */
+int64_t host_call_type(int64_t nr);
+
+#endif
