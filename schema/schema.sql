@@ -26,7 +26,7 @@ CREATE TABLE kvm_stat(vcpu INTEGER NOT NULL, name TEXT NOT NULL, before INTEGER,
 CREATE TABLE event(id INTEGER PRIMARY KEY, ts INTEGER NOT NULL, dur INTEGER, kind INTEGER NOT NULL,
 	track INTEGER NOT NULL, exit_id INTEGER, a0 INTEGER, a1 INTEGER, a2 INTEGER, a3 INTEGER, a4 INTEGER,
 	a5 INTEGER);
--- Payloads of events (marker structs, register and stack snapshots).
+-- Payloads of events (marker structs, register and stack snapshots, names of tasks).
 CREATE TABLE payload(event_id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 -- One return of KVM_RUN. The t_* after t_exit are NULL when that did not happen (or the recording was
 -- cut off in between). isa, hw_reason, hw_qual: NULL unless a hardware reason was recorded; then an exit
@@ -42,6 +42,13 @@ CREATE TABLE vm_exit(id INTEGER PRIMARY KEY, event_id INTEGER NOT NULL, track IN
 -- n is NULL where it is not known how many were lost.
 CREATE TABLE loss(id INTEGER PRIMARY KEY, track INTEGER NOT NULL, ts0 INTEGER NOT NULL,
 	ts1 INTEGER NOT NULL, n INTEGER);
+
+-- Written after the run, from the guest's memory as it was then (with the rows of symbol): the entries of its
+-- kernel's ORC tables by which the snapshots' stacks unwind, by the address that each was looked up for.
+-- Registers and types as Linux 6.4 numbers them (tracer/orc.h); after_call: the bytes up to ip are a call.
+CREATE TABLE orc(ip INTEGER PRIMARY KEY, type INTEGER NOT NULL, sp_reg INTEGER NOT NULL,
+	sp_offset INTEGER NOT NULL, bp_reg INTEGER NOT NULL, bp_offset INTEGER NOT NULL,
+	after_call INTEGER NOT NULL);
 
 -- Derived at the end from the above (derive_all) ----------------------------------------------------
 -- A system call of a guest process, from its two markers.
@@ -62,11 +69,19 @@ CREATE TABLE request(id INTEGER PRIMARY KEY, device INTEGER NOT NULL, queue INTE
 	t_entry INTEGER, t_last INTEGER, exits INTEGER, notify_event INTEGER, track INTEGER,
 	t_wake INTEGER, irq_event INTEGER, irq_requests INTEGER, call_how TEXT);
 -- A stack snapshot, unwound: n = 0 is the innermost frame. how: 'rip' (the register), 'fp' (frame
--- pointer chain), 'pt_regs' (saved registers at a kernel entry).
+-- pointer chain), 'orc' (by an entry of orc), 'pt_regs' (saved registers at a kernel entry), 'scan' (a guess:
+-- the next word that is behind a call; what comes after it rests on it).
 CREATE TABLE frame(event_id INTEGER NOT NULL, n INTEGER NOT NULL, ip INTEGER NOT NULL, symbol INTEGER,
 	how TEXT NOT NULL, PRIMARY KEY(event_id, n)) WITHOUT ROWID;
+-- Who ran in the guest at a snapshot, by its task event.
+CREATE TABLE guest_task(event_id INTEGER PRIMARY KEY, pid INTEGER, tgid INTEGER, comm TEXT);
+-- A snapshot whose outermost frame is a system call: its number and arguments, from the registers that the
+-- entry into the kernel saved.
+CREATE TABLE entry_call(event_id INTEGER PRIMARY KEY, nr INTEGER NOT NULL, arg0 INTEGER, arg1 INTEGER,
+	arg2 INTEGER, arg3 INTEGER, arg4 INTEGER, arg5 INTEGER);
 -- The steps of a request, n from 1. what: 'event' (event_id), 'frame' (frame `frame` of the snapshot
--- event_id), 'insn' (the exiting instruction of the exit whose run_exit event is event_id), 'handover'
+-- event_id), 'insn' (the exiting instruction of the exit whose run_exit event is event_id), 'task' (who
+-- ran in the guest at the snapshot: the task event event_id), 'handover'
 -- (from the thread of from_event to that of event_id), 'absent' (absent.id = absent: not recorded, and
 -- what it would need).
 CREATE TABLE step(request_id INTEGER NOT NULL, n INTEGER NOT NULL, stage INTEGER NOT NULL,

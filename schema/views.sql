@@ -48,10 +48,10 @@ SELECT q.id, d.name,
 	(SELECT name FROM track WHERE id = q.track)
 FROM request q LEFT JOIN device d ON d.id = q.device LEFT JOIN guest_call c ON c.id = q.guest_call;
 
--- A guest process's system call, written as in C. The arguments that are addresses are hexadecimal.
-CREATE VIEW v_call(id, track, pid, comm, syscall, path, ret, t_enter_ns, t_exit_ns, text) AS
-SELECT c.id, c.track, c.pid, c.comm, coalesce(n.name, printf('syscall_%d', c.nr)), c.path, c.ret,
-	c.t_enter, c.t_exit,
+-- System calls written as in C, for the views below. source: 'marker' (id: guest_call.id) or 'entry' (id:
+-- entry_call.event_id). The arguments that are addresses are hexadecimal.
+CREATE VIEW v_call_text(source, id, syscall, text) AS
+SELECT c.source, c.id, coalesce(n.name, printf('syscall_%d', c.nr)),
 	coalesce(n.name, printf('syscall_%d', c.nr)) || CASE
 	WHEN c.nr IN (0, 1) THEN printf('(%d, 0x%x, %d)', c.arg0, c.arg1, c.arg2)
 	WHEN c.nr IN (17, 18) THEN printf('(%d, 0x%x, %d, %d)', c.arg0, c.arg1, c.arg2, c.arg3)
@@ -60,7 +60,14 @@ SELECT c.id, c.track, c.pid, c.comm, coalesce(n.name, printf('syscall_%d', c.nr)
 	WHEN c.nr = 257 THEN printf('(%d, 0x%x, 0x%x, 0%o)', c.arg0, c.arg1, c.arg2, c.arg3)
 	ELSE printf('(0x%x, 0x%x, 0x%x, 0x%x, 0x%x, 0x%x)', c.arg0, c.arg1, c.arg2, c.arg3, c.arg4,
 		c.arg5) END
-FROM guest_call c LEFT JOIN enum_name n ON n.enum = 'syscall' AND n.value = c.nr;
+FROM (SELECT 'marker' AS source, id, nr, arg0, arg1, arg2, arg3, arg4, arg5 FROM guest_call
+	UNION ALL SELECT 'entry', event_id, nr, arg0, arg1, arg2, arg3, arg4, arg5 FROM entry_call) c
+	LEFT JOIN enum_name n ON n.enum = 'syscall' AND n.value = c.nr;
+
+-- A guest process's system call.
+CREATE VIEW v_call(id, track, pid, comm, syscall, path, ret, t_enter_ns, t_exit_ns, text) AS
+SELECT c.id, c.track, c.pid, c.comm, t.syscall, c.path, c.ret, c.t_enter, c.t_exit, t.text
+FROM guest_call c JOIN v_call_text t ON t.source = 'marker' AND t.id = c.id;
 
 -- Steps of one request, in order. The text of markers, exits, frames and instructions is richer here
 -- than in v_event, since what was derived from them is known.
@@ -73,6 +80,7 @@ SELECT s.request_id, s.n, s.stage,
 	CASE s.what WHEN 'event' THEN e.dur
 		WHEN 'handover' THEN e.ts - (SELECT ts FROM event WHERE id = s.from_event) END,
 	CASE s.what WHEN 'event' THEN printf('event %d', s.event_id)
+		WHEN 'task' THEN printf('event %d', s.event_id)
 		WHEN 'handover' THEN printf('event %d to %d', s.from_event, s.event_id)
 		WHEN 'frame' THEN printf('stack %d frame %d', s.event_id, s.frame)
 		WHEN 'insn' THEN printf('exit %d insn', e.a0)
@@ -97,11 +105,18 @@ SELECT s.request_id, s.n, s.stage,
 			coalesce((SELECT printf(': one interrupt for %d requests', q.irq_requests)
 				FROM request q WHERE q.id = s.request_id AND q.irq_event = e.id
 				AND q.irq_requests > 1), '')
+		WHEN 'task' THEN (SELECT printf('current task: %s[%d]', comm, pid) FROM guest_task
+			WHERE event_id = s.event_id)
 		WHEN 'handover' THEN printf('hand-over: %s told %s, which now takes it on',
 			(SELECT ft.name FROM event fe JOIN track ft ON ft.id = fe.track
 				WHERE fe.id = s.from_event), t.name)
 		WHEN 'frame' THEN (SELECT CASE WHEN y.id IS NULL THEN printf('0x%x', f.ip)
-				ELSE printf('%s+0x%x', y.name, f.ip - y.addr) END
+				ELSE printf('%s+0x%x', y.name, f.ip - y.addr) ||
+					CASE WHEN y.module LIKE '[%' THEN ' ' || y.module ELSE '' END END ||
+				CASE f.how WHEN 'scan' THEN ' (a guess: on the stack, behind a call)' ELSE '' END ||
+				CASE WHEN f.ip >= 0 AND f.how = 'pt_regs' THEN coalesce(' in ' || (SELECT t.text
+					FROM v_call_text t WHERE t.source = 'entry' AND t.id = f.event_id), '') ELSE ''
+				END
 			FROM frame f LEFT JOIN symbol y ON y.id = f.symbol
 			WHERE f.event_id = s.event_id AND f.n = s.frame)
 		WHEN 'insn' THEN (SELECT printf('%s at %s, rip 0x%x', i.text,

@@ -83,6 +83,8 @@ static int derive_tables(struct derive *d)
 	if (!ret)
 		ret = derive_frames(d);
 	if (!ret)
+		ret = derive_tasks(d);
+	if (!ret)
 		ret = derive_insn_text(d);
 	if (!ret)
 		ret = derive_requests(d);

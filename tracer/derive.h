@@ -125,8 +125,10 @@ bool derive_is_vcpu(const struct derive *d, int64_t track);
 int derive_calls_and_requests(struct derive *d);
 /* request.first and .last: docs/architecture.md, "How request windows are cut". */
 int derive_windows(struct derive *d);
-/* Table frame: every snapshot unwound and symbolised. */
+/* Tables frame and entry_call: every snapshot unwound and symbolised. */
 int derive_frames(struct derive *d);
+/* Table guest_task. */
+int derive_tasks(struct derive *d);
 /* Table insn_text: every exiting instruction's text. */
 int derive_insn_text(struct derive *d);
 /* Tables request, step, absent, budget. */

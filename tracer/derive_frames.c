@@ -1,80 +1,95 @@
 /* SPDX-License-Identifier: MIT */
 /* Stack snapshots become frames, exiting instructions become text. */
 #include "derive.h"
-#include "snapshot.h"
 
 #include <string.h>
 
+#include "frames.h"
 #include "insn.h"
+#include "orc_rows.h"
 #include "symbols.h"
-#include "unwind.h"
 
 struct frames {
 	struct derive *d;
 	struct symbols *symbols;
-	sqlite3_stmt *insert;
+	sqlite3_stmt *insert, *insert_call;
 };
 
 /* A return address may lie behind its function's last byte: look up the call in front of it. */
 static const struct symbol *frame_symbol(const struct symbols *s, const struct unwind_frame *f)
 {
-	return symbols_find(s, f->how == UNWIND_FP ? f->ip - 1 : f->ip);
+	return symbols_find(s, unwind_is_return(f->how) ? f->ip - 1 : f->ip);
 }
 
-static int store_frames(struct frames *f, int64_t event, const struct unwind_frame *frame, size_t n)
+/* Any entry from ring 3 leaves registers; that it was a system call says the entry point's name. */
+static bool is_syscall_entry(const struct symbol *y)
 {
+	return y && !strncmp(y->name, "entry_SYSCALL_64", strlen("entry_SYSCALL_64"));
+}
+
+static int store_call(struct frames *f, int64_t event, const struct unwind_call *c)
+{
+	int64_t v[8] = {event, (int64_t)c->nr};
+
+	for (int i = 0; i < 6; i++)
+		v[2 + i] = (int64_t)c->arg[i];
+	return sql_insert(f->insert_call, f->d->e, 8, v);
+}
+
+static int store_frames(void *ctx, int64_t event, const struct unwind_frame *frame, size_t n,
+	const struct unwind_call *call)
+{
+	const struct symbol *y = NULL, *inner = NULL;
+	struct frames *f = ctx;
+
 	for (size_t i = 0; i < n; i++) {
-		const struct symbol *y = frame_symbol(f->symbols, &frame[i]);
 		int ret;
 
+		inner = y;
+		y = frame_symbol(f->symbols, &frame[i]);
 		sqlite3_bind_text(f->insert, 5, unwind_how_name(frame[i].how), -1, SQLITE_STATIC);
 		ret = sql_insert(f->insert, f->d->e, 4,
 			(int64_t[]){event, (int64_t)i, (int64_t)frame[i].ip, y ? y->id : SQL_NULL});
 		if (ret)
 			return ret;
 	}
-	return 0;
-}
-
-/* Frame 0 shows the instruction that exited where its address is known: RIP may be behind it. */
-static int one_snapshot(struct frames *f, sqlite3_stmt *row)
-{
-	struct unwind_frame frame[UNWIND_MAX_FRAMES];
-	struct snapshot_parts s;
-	size_t n;
-
-	if (!snapshot_split(sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1),
-		    (uint64_t)sqlite3_column_int64(row, 3), (uint64_t)sqlite3_column_int64(row, 4),
-		    &s))
-		return 0;
-	s.regs.rip = (uint64_t)sql_int_or(row, 2, (int64_t)s.regs.rip);
-	n = unwind_stack(&s.regs, s.stack, s.stack_len, s.regs.rsp, frame, UNWIND_MAX_FRAMES);
-	return store_frames(f, sqlite3_column_int64(row, 0), frame, n);
+	return call->there && is_syscall_entry(inner) ? store_call(f, event, call) : 0;
 }
 
 int derive_frames(struct derive *d)
 {
 	struct frames f = {.d = d};
-	sqlite3_stmt *row = NULL;
-	char sql[256];
+	struct orc_rows orc = {0};
 	int ret = symbols_load(&f.symbols, d->db, d->e);
 
-	if (ret)
-		return ret;
-	snprintf(sql, sizeof(sql),
-		"SELECT p.event_id, p.data, x.insn_rip, e.a3, e.a5 FROM payload p JOIN event e ON e.id = p.event_id"
-		" LEFT JOIN vm_exit x ON x.id = e.exit_id WHERE e.kind = %d ORDER BY p.event_id",
-		EW_SNAPSHOT);
-	ret = sql_prepare(d->db, &row, d->e, sql);
+	if (!ret)
+		ret = orc_rows_load(&orc, d->db, d->e);
 	if (!ret)
 		ret = sql_prepare(d->db, &f.insert, d->e,
 			"INSERT INTO frame(event_id, n, ip, symbol, how) VALUES(?, ?, ?, ?, ?)");
-	while (!ret && (ret = sql_step(row, d->e)) > 0)
-		ret = one_snapshot(&f, row);
-	sqlite3_finalize(row);
+	if (!ret)
+		ret = sql_prepare(d->db, &f.insert_call, d->e,
+			"INSERT INTO entry_call(event_id, nr, arg0, arg1, arg2, arg3, arg4, arg5)"
+			" VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
+	if (!ret)
+		ret = frames_each(d->db, orc_rows_find, &orc, store_frames, &f, d->e);
 	sqlite3_finalize(f.insert);
+	sqlite3_finalize(f.insert_call);
+	orc_rows_free(&orc);
 	symbols_free(f.symbols);
 	return ret;
+}
+
+int derive_tasks(struct derive *d)
+{
+	char sql[256];
+
+	snprintf(sql, sizeof(sql),
+		"INSERT INTO guest_task(event_id, pid, tgid, comm) SELECT e.id, e.a0, e.a1,"
+		" coalesce(CAST(p.data AS TEXT), '') FROM event e LEFT JOIN payload p ON p.event_id ="
+		" e.id WHERE e.kind = %d",
+		EW_TASK);
+	return sql_exec(d->db, d->e, sql);
 }
 
 /* "out dx, ax (66 ef)" */

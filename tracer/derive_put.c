@@ -93,19 +93,34 @@ static int put_insn(struct writer *w, int stage, const struct event_row *run_exi
 	return ret;
 }
 
+/* The first event of a kind in the exit that begins at run_exit, or NULL. */
+static const struct event_row *in_this_exit(const struct writer *w, size_t run_exit, int64_t kind)
+{
+	for (size_t i = run_exit + 1; i < w->n; i++) {
+		const struct event_row *ev = &w->ev[i];
+
+		if (ev->track != w->ev[run_exit].track)
+			continue;
+		if (ev->kind == kind)
+			return ev;
+		if (ev->kind == EW_RUN_ENTER || ev->kind == EW_RUN_EXIT)
+			break;
+	}
+	return NULL;
+}
+
 int steps_guest_side(struct writer *w, int stage, size_t run_exit, bool must_have)
 {
 	const struct event_row *exit = &w->ev[run_exit];
+	const struct event_row *snapshot = in_this_exit(w, run_exit, EW_SNAPSHOT);
+	const struct event_row *task = in_this_exit(w, run_exit, EW_TASK);
 	int frames = 0, insn = 0;
 
-	for (size_t i = run_exit + 1; i < w->n && frames >= 0; i++) {
-		if (w->ev[i].track != exit->track)
-			continue;
-		if (w->ev[i].kind == EW_RUN_ENTER || w->ev[i].kind == EW_RUN_EXIT)
-			break;
-		if (w->ev[i].kind == EW_SNAPSHOT)
-			frames = put_frames(w, stage, w->ev[i].id);
-	}
+	if (task)
+		frames = steps_put(w, stage, EW_LAYER_GUEST_KERNEL, "task", task->id, SQL_NULL,
+			SQL_NULL, SQL_NULL);
+	if (!frames && snapshot)
+		frames = put_frames(w, stage, snapshot->id);
 	if (!frames && must_have)
 		frames = steps_absent(w, stage, EW_LAYER_GUEST_KERNEL, ABSENT_NO_STACK) ?: 1;
 	if (frames < 0)
@@ -173,10 +188,10 @@ static int prepare_reads(struct writer *w)
 	ret = sql_prepare(w->d->db, &w->events, w->d->e, sql);
 	snprintf(sql, sizeof(sql),
 		"SELECT " EVENT_COLUMNS " FROM event WHERE id BETWEEN ?1 AND ?2 AND (track = ?3 AND"
-		" exit_id = ?4 AND kind IN (%d, %d, %d, %d, %d, %d, %d, %d) OR id IN (?5, ?6))"
-		" ORDER BY id",
-		EW_RUN_EXIT, EW_DISPATCH, EW_SNAPSHOT, EW_QUEUE_NOTIFY, EW_IO_SIGNAL,
-		EW_IO_SIGNAL_RET, EW_DISPATCH_END, EW_RUN_ENTER);
+		" exit_id = ?4 AND kind IN (%d, %d, %d, %d, %d, %d, %d, %d, %d, %d) OR id IN (?5,"
+		" ?6)) ORDER BY id",
+		EW_RUN_EXIT, EW_DISPATCH, EW_SNAPSHOT, EW_TASK, EW_STACK_PART, EW_QUEUE_NOTIFY,
+		EW_IO_SIGNAL, EW_IO_SIGNAL_RET, EW_DISPATCH_END, EW_RUN_ENTER);
 	if (!ret)
 		ret = sql_prepare(w->d->db, &w->prefix, w->d->e, sql);
 	if (!ret)

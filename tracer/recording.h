@@ -34,6 +34,8 @@ void recording_close(struct recording *r);
 	X(guest_call, "id", 1)                                                                     \
 	X(request, "id", 1)                                                                        \
 	X(frame, "event_id, n", 2)                                                                 \
+	X(guest_task, "event_id", 1)                                                               \
+	X(entry_call, "event_id", 1)                                                               \
 	X(step, "request_id, n", 2)                                                                \
 	X(absent, "id", 1)                                                                         \
 	X(budget, "request_id, layer", 2)                                                          \

@@ -167,6 +167,8 @@ static void frame_lines(struct model *m, const struct row *r, struct lines *out)
 {
 	static const char *const how[][2] = {{"rip", "the instruction pointer itself"},
 		{"fp", "a return address, found along the frame pointers"},
+		{"orc", "a return address, found by the kernel's ORC tables"},
+		{"scan", "a guess: the next word of the stack that stands behind a call"},
 		{"pt_regs", "registers saved at the entry to the kernel"}};
 	sqlite3_stmt *s = mq(m, Q_FRAME, r->event, r->frame, MODEL_NONE);
 	char name[96], text[96];

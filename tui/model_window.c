@@ -22,8 +22,12 @@ static enum model_what what_of(const char *s)
 /* Columns of ROW_STEP and ROW_EVENT. */
 static void row_read(sqlite3_stmt *s, struct row *r)
 {
+	const char *what = (const char *)sqlite3_column_text(s, 1);
+	/* The event of a frame, an instruction or a task says when it was copied, not when it ran. */
+	bool timed = what_of(what) == WHAT_EVENT && (!what || strcmp(what, "task") != 0);
+
 	r->id = sqlite3_column_int64(s, 0);
-	r->what = what_of((const char *)sqlite3_column_text(s, 1));
+	r->what = what_of(what);
 	r->stage = sqlite3_column_int(s, 2);
 	r->layer = sqlite3_column_int(s, 3);
 	if (r->layer < 0 || r->layer >= MODEL_LAYERS)
@@ -32,9 +36,8 @@ static void row_read(sqlite3_stmt *s, struct row *r)
 		r->stage = 0;
 	r->event = mq_col(s, 4);
 	r->frame = mq_col(s, 5);
-	/* A frame's or an instruction's event says when it was copied, not when it ran. */
-	r->ts = r->what == WHAT_EVENT ? mq_col(s, 6) : MODEL_NONE;
-	r->dur = r->what == WHAT_EVENT ? mq_col(s, 7) : MODEL_NONE;
+	r->ts = timed ? mq_col(s, 6) : MODEL_NONE;
+	r->dur = timed ? mq_col(s, 7) : MODEL_NONE;
 	r->kind = mq_col(s, 8);
 	r->exit_id = mq_col(s, 9);
 	mq_text(s, 10, r->text, sizeof(r->text));

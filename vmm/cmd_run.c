@@ -178,6 +178,9 @@ static int close_recording(struct run *r, struct err *e)
 		return 0;
 	failed = recorder_stop(r->recorder, e);
 	rc = describe_after(r->recorder, &r->machine, r->why, e);
+	if (rc == 0 && failed == 0 && r->config.is_linux)
+		rc = guest_kernel_describe(&r->machine.linux_kernel,
+			vcpu_cr3(&r->machine.cpus.vcpu[0]), r->recorder, e);
 	if (rc == 0 && failed == 0)
 		rc = recorder_finish(r->recorder, e);
 	return failed ? failed : rc;

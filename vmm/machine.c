@@ -173,10 +173,12 @@ int machine_create(struct machine *m, const struct machine_config *c, struct err
 	if (rc == 0)
 		rc = create_vm(m, c, e);
 	if (rc == 0) {
+		guest_kernel_init(&m->linux_kernel, &m->mem);
 		for (unsigned i = 0; i < m->cpus.count; i++) {
 			m->cpus.vcpu[i].mem = &m->mem;
 			m->cpus.vcpu[i].bus = &m->bus;
 			m->cpus.vcpu[i].turn = &m->turn;
+			m->cpus.vcpu[i].linux_kernel = c->is_linux ? &m->linux_kernel : NULL;
 		}
 		m->bus.on_snapshot = snapshot;
 		m->bus.snapshot_ctx = m;
@@ -199,6 +201,7 @@ void machine_destroy(struct machine *m)
 		uart_destroy(m->uart);
 	cpus_destroy(&m->cpus);
 	kvm_close(&m->kvm);
+	guest_kernel_free(&m->linux_kernel);
 	if (m->mem.host)
 		mem_free(&m->mem);
 	turn_destroy(&m->turn);

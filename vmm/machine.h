@@ -6,6 +6,7 @@
 #include "acpi_ports.h"
 #include "cpus.h"
 #include "drives.h"
+#include "guest_kernel.h"
 #include "guest_output.h"
 #include "kvm.h"
 #include "kvm_irq.h"
@@ -52,6 +53,7 @@ struct machine {
 	struct bus bus;
 	struct drives drives;
 	struct cpus cpus;
+	struct guest_kernel linux_kernel; /* looked at only if the guest is Linux */
 	struct kvm_irq uart_irq;
 	struct uart *uart;
 	struct pci_host *pci;

@@ -18,6 +18,7 @@
 #define KVM_EXIT_MEMORY_FAULT 39 /* <linux/kvm.h> since Linux 6.8 */
 #endif
 
+struct guest_kernel;
 struct recorder;
 
 /* What is kept of the last exits, for a message when the guest cannot go on. */
@@ -37,9 +38,10 @@ struct vcpu {
 	unsigned sync_regs;  /* KVM_SYNC_X86_* that KVM can deliver with each return */
 	struct guest_mem *mem;
 	struct bus *bus;
-	struct turn *turn;               /* taken around each access to a device */
-	struct probe *probe;             /* NULL: unrecorded */
-	const struct recorder *recorder; /* asked at each exit whether it can go on; or NULL */
+	struct guest_kernel *linux_kernel; /* NULL: the guest is not Linux */
+	struct turn *turn;                 /* taken around each access to a device */
+	struct probe *probe;               /* NULL: unrecorded */
+	const struct recorder *recorder;   /* asked at each exit whether it can go on; or NULL */
 
 	struct stop *stop; /* of the machine */
 	struct stop_thread stop_thread;
@@ -50,7 +52,8 @@ struct vcpu {
 	uint64_t number; /* the last exit's, in the recording; 0: none yet */
 
 	uint64_t cr3;         /* as last read; VCPU_NO_TABLES */
-	uint64_t cr3_exit;    /* the exit at which it was read */
+	uint64_t gs_base;     /* of the same time: in Linux the processor's own data */
+	uint64_t cr3_exit;    /* the exit at which both were read */
 	uint64_t sregs_until; /* up to this exit the system registers come with each return */
 	uint64_t regs_exit;   /* without sync_regs: the exit at which run->s.regs.regs was read */
 	struct exit_note history[VCPU_HISTORY]; /* the n-th exit is at n % VCPU_HISTORY */

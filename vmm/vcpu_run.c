@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
+#include "guest_kernel.h"
 #include "tracer/recorder.h"
 #include "vcpu.h"
 
@@ -37,6 +38,7 @@ bool vcpu_cr3_known(struct vcpu *v)
 {
 	if (v->cr3_exit != v->exits && (v->run->kvm_valid_regs & KVM_SYNC_X86_SREGS)) {
 		v->cr3 = tables(&v->run->s.regs.sregs);
+		v->gs_base = v->run->s.regs.sregs.gs.base;
 		v->cr3_exit = v->exits;
 	}
 	return v->cr3_exit == v->exits;
@@ -49,6 +51,7 @@ uint64_t vcpu_cr3(struct vcpu *v)
 	v->sregs_until = v->exits + SREGS_FOR;
 	if (!vcpu_cr3_known(v) && ioctl(v->fd, KVM_GET_SREGS, &sregs) == 0) {
 		v->cr3 = tables(&sregs);
+		v->gs_base = sregs.gs.base;
 		v->cr3_exit = v->exits;
 	}
 	return v->cr3;
@@ -80,6 +83,25 @@ static uint64_t code_window(
 	return before + mem_read_virt(v->mem, cr3, rip, buf + before, CODE_FROM);
 }
 
+/* What an interrupt's stack says of the one that it left, and whom a Linux guest runs. */
+struct linux_side {
+	struct guest_task task;
+	uint64_t part, part_len; /* part_len 0: there is no such stack */
+	bool has_task;
+	uint8_t bytes[SNAPSHOT_STACK];
+};
+
+static void look_at_linux(struct vcpu *v, uint64_t cr3, uint64_t rsp, const uint8_t *stack,
+	uint64_t len, struct linux_side *l)
+{
+	l->part_len = 0;
+	l->has_task = v->linux_kernel &&
+		      guest_kernel_task(v->linux_kernel, cr3, v->gs_base, &l->task);
+	if (v->linux_kernel && len < SNAPSHOT_STACK &&
+		guest_kernel_left_stack(rsp, stack, len, &l->part))
+		l->part_len = mem_read_virt(v->mem, cr3, l->part, l->bytes, sizeof(l->bytes));
+}
+
 /*
  * `cost` is what reading the registers and gathering stack and code took; the copy of the gathered
  * bytes into the ring comes after it, because the record must carry the number.
@@ -90,7 +112,8 @@ void vcpu_snapshot(struct vcpu *v, enum ew_snapshot_why why)
 		struct ew_regs regs;
 		uint8_t bytes[SNAPSHOT_STACK + CODE_BEFORE + CODE_FROM];
 	} s;
-	uint64_t begin, cr3, stack, code, start = 0;
+	uint64_t begin, end, cr3, stack, code, start = 0;
+	struct linux_side l;
 
 	_Static_assert(sizeof(struct ew_regs) == sizeof(struct kvm_regs), "the same order");
 	if (!v->probe)
@@ -100,8 +123,16 @@ void vcpu_snapshot(struct vcpu *v, enum ew_snapshot_why why)
 	cr3 = vcpu_cr3(v);
 	stack = mem_read_virt(v->mem, cr3, s.regs.rsp, s.bytes, SNAPSHOT_STACK);
 	code = code_window(v, cr3, s.regs.rip, s.bytes + stack, &start);
+	look_at_linux(v, cr3, s.regs.rsp, s.bytes, stack, &l);
+	end = probe_now();
 	PROBE_DATA(v->probe, begin, EW_SNAPSHOT, &s, (uint32_t)(sizeof(s.regs) + stack + code), why,
-		cr3, s.regs.rsp, stack, probe_now() - begin, start);
+		cr3, s.regs.rsp, stack, end - begin, start);
+	if (l.part_len)
+		PROBE_DATA(v->probe, end, EW_STACK_PART, l.bytes, (uint32_t)l.part_len, l.part,
+			l.part_len);
+	if (l.has_task)
+		PROBE_DATA(v->probe, end, EW_TASK, l.task.comm, (uint32_t)strlen(l.task.comm),
+			(uint64_t)(int64_t)l.task.pid, (uint64_t)(int64_t)l.task.tgid);
 }
 
 static void note(struct vcpu *v, const struct ew_exit_payload *x, uint32_t reason)
