@@ -33,16 +33,23 @@ FROM vm_exit x LEFT JOIN track t ON t.id = x.track LEFT JOIN region r ON r.id = 
 
 CREATE VIEW v_request(id, device, type, sector, bytes, status, t_first_ns, t_last_ns, exits, pid, comm,
 	syscall, call_how, kick, thread) AS
-SELECT q.id, d.name,
+SELECT q.id,
+	-- A trace of the host knows a device by the address that its driver writes to.
+	coalesce(d.name, (SELECT printf('%s 0x%x', n.name, x.addr) FROM vm_exit x JOIN enum_name n
+		ON n.enum = 'space' AND n.value = x.space WHERE x.id = q.kick_exit)),
+	CASE WHEN q.type IS NOT NULL THEN
 	coalesce((SELECT name FROM enum_name WHERE enum = 'virtio_blk_type' AND value = q.type),
-		printf('unknown %d', q.type)),
+		printf('unknown %d', q.type)) END,
 	q.sector, q.bytes,
+	CASE WHEN q.status IS NOT NULL THEN
 	coalesce((SELECT name FROM enum_name WHERE enum = 'virtio_blk_status' AND value = q.status),
-		printf('unknown %d', q.status)),
+		printf('unknown %d', q.status)) END,
 	q.t_first, q.t_last, q.exits, c.pid, c.comm,
 	coalesce((SELECT name FROM enum_name WHERE enum = 'syscall' AND value = c.nr), c.nr),
 	q.call_how,
-	CASE WHEN q.kick_exit IS NOT NULL THEN 'exit'
+	CASE WHEN q.device = 0 AND (SELECT kvm_reason IS NULL FROM vm_exit WHERE id = q.kick_exit)
+		THEN 'ioeventfd'
+		WHEN q.kick_exit IS NOT NULL THEN 'exit'
 		WHEN (SELECT n.track FROM event n WHERE n.id = q.notify_event) = q.track THEN 'ioeventfd'
 		END,
 	(SELECT name FROM track WHERE id = q.track)

@@ -60,8 +60,10 @@ static enum ew_layer layer_after(const struct event_row *ev, const struct event_
 		return EW_LAYER_HOST_KERNEL;
 	case EW_SCHED_SWITCH: /* away from it, else it would stand on another track */
 		return EW_LAYER_WAITING;
-	case EW_SCHED_WAKING:
-		return EW_LAYER_HOST_KERNEL;
+	case EW_SCHED_WAKING: /* in a system call, in KVM, or in one that is not traced */
+		return next->kind == EW_SYS_EXIT    ? EW_LAYER_HOST_KERNEL
+		       : next->kind == EW_SYS_ENTER ? EW_LAYER_VMM
+						    : EW_LAYER_KVM;
 	default:
 		return EW_LAYER_KVM;
 	}
@@ -87,10 +89,14 @@ void host_budget(const struct derive *d, const struct host_path *p, const struct
 		enum ew_layer layer = EW_LAYER_UNACCOUNTED;
 
 		/* What the thread did that has the request now: its own event in front of this one says. */
-		if (before[i].kind)
-			layer = layer_after(&before[i], &p->ev[i]);
-		else if (p->ev[i - 1].kind == EW_SCHED_WAKING)
+		if (p->ev[i - 1].kind == EW_SCHED_WAKING && p->ev[i - 1].track != p->ev[i].track)
 			layer = EW_LAYER_WAITING;
+		else if (before[i].kind)
+			layer = layer_after(&before[i], &p->ev[i]);
+		/* A thread that had nothing to do with the request before: who knows what it did. */
+		if (p->ev[i - 1].track != p->ev[i].track && before[i].id < p->first.event &&
+			layer != EW_LAYER_WAITING)
+			layer = EW_LAYER_UNACCOUNTED;
 		if (lost && lost_between(d, t0, t1))
 			layer = EW_LAYER_UNACCOUNTED;
 		ns[layer] += t1 - t0;

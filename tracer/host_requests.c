@@ -39,6 +39,7 @@
 		" the return of its system call")
 
 enum { ABSENT_BEFORE = 63 };
+_Static_assert(ABSENT_MAX <= ABSENT_BEFORE + 1, "derive.h's numbers come before these");
 enum host_absent {
 	ABSENT_NOTHING = ABSENT_BEFORE,
 #define X(id, text) HOST_ABSENT_##id,
@@ -271,28 +272,38 @@ static int load_prior(struct maker *m)
 
 /* --- steps ---------------------------------------------------------------------------------- */
 
-static const struct {
-	unsigned char layer;
-} kind_info[] = {
+static const unsigned char kind_layer[] = {
 #define EV(id, name, NAME, stage, layer, source, text, doc, a0, a1, a2, a3, a4, a5)                \
-	[id] = {EW_LAYER_##layer},
+	[id] = EW_LAYER_##layer,
 #include "events.def"
 #undef EV
 };
 
-static int put(struct maker *m, int stage, int layer, int64_t event, int64_t absent)
+static int put(
+	struct maker *m, int stage, int layer, const char *what, int64_t event, int64_t other)
 {
+	bool absent = *what == 'a', handover = *what == 'h';
+
 	if (stage > m->stage)
 		m->stage = stage;
-	sqlite3_bind_text(m->step, 7, absent == SQL_NULL ? "event" : "absent", -1, SQLITE_STATIC);
-	return sql_insert(
-		m->step, m->e, 6, (int64_t[]){m->id, ++m->steps, m->stage, layer, event, absent});
+	sqlite3_bind_text(m->step, 8, what, -1, SQLITE_STATIC);
+	return sql_insert(m->step, m->e, 7,
+		(int64_t[]){m->id, ++m->steps, m->stage, layer, event, absent ? other : SQL_NULL,
+			handover ? other : SQL_NULL});
+}
+
+static int layer_of(const struct event_row *ev)
+{
+	bool known = ev->kind > 0 &&
+		     ev->kind < (int64_t)(sizeof(kind_layer) / sizeof(kind_layer[0]));
+
+	return known ? kind_layer[ev->kind] : EW_LAYER_NONE;
 }
 
 static int put_absent(struct maker *m, int stage, int layer, enum host_absent absent)
 {
 	m->used[absent - ABSENT_BEFORE] = true;
-	return put(m, stage, layer, SQL_NULL, absent);
+	return put(m, stage, layer, "absent", SQL_NULL, absent);
 }
 
 /* Which stage an event of the path is part of. */
@@ -357,12 +368,10 @@ static int put_missing(struct maker *m, int stage, bool block)
 		else if (!ret && p->call && p->irq->track != p->call->track && !p->wake_irq)
 			ret = put_absent(m, 7, EW_LAYER_VMM, HOST_ABSENT_HANDOVER);
 	}
-	if (!ret && was < 9 && stage >= 9) {
-		if (p->irq && !p->inject.event)
-			ret = put_absent(m, 7, EW_LAYER_KVM, HOST_ABSENT_NO_INJECT);
-		if (!ret && !p->entry.event)
-			ret = put_absent(m, 8, EW_LAYER_KVM, HOST_ABSENT_NO_ENTRY);
-	}
+	if (!ret && was < 8 && stage >= 8 && p->irq && !p->inject.event)
+		ret = put_absent(m, 7, EW_LAYER_KVM, HOST_ABSENT_NO_INJECT);
+	if (!ret && was < 9 && stage >= 9 && !p->entry.event)
+		ret = put_absent(m, 8, EW_LAYER_KVM, HOST_ABSENT_NO_ENTRY);
 	return ret;
 }
 
@@ -380,13 +389,11 @@ static int put_steps(struct maker *m)
 		m->exits += ev->kind == EW_KVM_EXIT;
 		block |= is_block(ev);
 		ret = put_missing(m, stage, block);
+		if (!ret && i > 0 && (ev[-1].id == p->wake || ev[-1].id == p->wake_irq) &&
+			ev[-1].track != ev->track)
+			ret = put(m, stage, EW_LAYER_WAITING, "handover", ev->id, ev[-1].id);
 		if (!ret)
-			ret = put(m, stage,
-				ev->kind > 0 && ev->kind < (int64_t)(sizeof(kind_info) /
-								     sizeof(kind_info[0]))
-					? kind_info[ev->kind].layer
-					: EW_LAYER_NONE,
-				ev->id, SQL_NULL);
+			ret = put(m, stage, layer_of(ev), "event", ev->id, SQL_NULL);
 	}
 	if (!ret)
 		ret = put_missing(m, 9, block);
@@ -400,7 +407,7 @@ static int put_request(struct maker *m)
 	const struct host_path *p = &m->p;
 	const struct host_call *c = p->call;
 	int64_t ns[EW_LAYER_MAX + 1];
-	int ret = sql_insert(m->request, m->e, 14,
+	int ret = sql_insert(m->request, m->e, 16,
 		(int64_t[]){m->id, p->kick && p->kick->value != SQL_NULL ? p->kick->value : 0,
 			c ? host_call_type(c->nr) : SQL_NULL,
 			c && c->offset != SQL_NULL ? c->offset / 512 : SQL_NULL,
@@ -408,7 +415,8 @@ static int put_request(struct maker *m)
 			p->kick ? p->kick->at.ts : SQL_NULL, c ? c->enter.ts : SQL_NULL,
 			c && c->exit.event ? c->exit.ts : SQL_NULL,
 			p->irq ? p->irq->at.ts : SQL_NULL, p->entry.event ? p->entry.ts : SQL_NULL,
-			p->last.ts, m->exits});
+			p->last.ts, m->exits, c ? c->track : SQL_NULL,
+			p->irq ? p->irq->at.event : SQL_NULL});
 
 	host_budget(m->j->d, p, m->prior, ns);
 	for (int layer = 1; !ret && layer <= EW_LAYER_MAX; layer++)
@@ -508,12 +516,13 @@ static int prepare_all(struct maker *m)
 				"sched_waking") " ORDER BY id DESC LIMIT 1"},
 		{&m->before, EVENTS "id < ?1 AND id > ?1 - " NEAR
 				    " AND track = ?2 ORDER BY id DESC LIMIT 1"},
-		{&m->step, "INSERT INTO step(request_id, n, stage, layer, event_id, absent, what)"
-			   " VALUES(?, ?, ?, ?, ?, ?, ?)"},
+		{&m->step,
+			"INSERT INTO step(request_id, n, stage, layer, event_id, absent, from_event, what)"
+			" VALUES(?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&m->request,
 			"INSERT INTO request(id, device, queue, type, sector, bytes, kick_exit, t_first,"
-			" t_kick, t_host, t_host_ret, t_irq, t_entry, t_last, exits)"
-			" VALUES(?1, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"},
+			" t_kick, t_host, t_host_ret, t_irq, t_entry, t_last, exits, track, irq_event)"
+			" VALUES(?1, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"},
 		{&m->budget, "INSERT INTO budget(request_id, layer, ns) VALUES(?, ?, ?)"},
 		{&m->absent, "INSERT INTO absent(id, text) VALUES(?1, ?2)"},
 	};

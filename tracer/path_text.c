@@ -27,11 +27,21 @@ static const char *column(sqlite3_stmt *row, int i)
 	return text ? text : "?";
 }
 
+/* Requests of imported recordings have no device of their own. */
+static bool imported(sqlite3_stmt *row)
+{
+	return sqlite3_column_int64(row, 14) == 0;
+}
+
 static void print_call(const struct textout *o, sqlite3_stmt *row)
 {
 	char text[512];
 
-	if (sqlite3_column_type(row, 7) == SQLITE_NULL)
+	if (imported(row))
+		snprintf(text, sizeof(text),
+			"%s of a guest whose system calls the host does not see",
+			sqlite3_column_type(row, 1) == SQLITE_NULL ? "a request" : column(row, 1));
+	else if (sqlite3_column_type(row, 7) == SQLITE_NULL)
 		snprintf(text, sizeof(text),
 			"%s of the guest kernel's own (no system call was open)", column(row, 1));
 	else if (sqlite3_column_type(row, 8) == SQLITE_NULL)
@@ -54,7 +64,7 @@ static int print_heading(
 	int ret = sql_prepare(db, &row, e,
 		"SELECT v.device, v.type, v.sector, v.bytes, v.status, v.t_first_ns, v.t_last_ns,"
 		" c.text, c.ret, c.pid, c.comm, c.path, v.exits,"
-		" (SELECT count(*) FROM request x WHERE x.guest_call = q.guest_call)"
+		" (SELECT count(*) FROM request x WHERE x.guest_call = q.guest_call), q.device"
 		" FROM v_request v JOIN request q ON q.id = v.id LEFT JOIN v_call c ON c.id ="
 		" q.guest_call WHERE v.id = ?1");
 
@@ -71,8 +81,9 @@ static int print_heading(
 		snprintf(text, sizeof(text),
 			"request %" PRId64 " to %s: %s sector %s, %s bytes, %s; %s exits, %s %s",
 			request, column(row, 0), column(row, 1), column(row, 2), column(row, 3),
-			sqlite3_column_type(row, 4) == SQLITE_NULL ? "not completed"
-								   : column(row, 4),
+			sqlite3_column_type(row, 4) != SQLITE_NULL ? column(row, 4)
+			: imported(row)                            ? "status not recorded"
+								   : "not completed",
 			column(row, 12), textout_us(h->t_last - h->t_first, us, sizeof(us)),
 			textout_pick(o, "µs", "us"));
 		textout_put(o, text, 0);
@@ -157,17 +168,48 @@ static void print_step(
 		textout_style(o, STYLE_PLAIN);
 }
 
+/* Does more than one thread have a part in it? Then each step's thread is worth a line. */
+static int several_threads(sqlite3 *db, int64_t request, bool *several, struct err *e)
+{
+	sqlite3_stmt *row = NULL;
+	int ret = sql_prepare(db, &row, e,
+		"SELECT count(DISTINCT e.track) > 1 FROM step s JOIN event e ON e.id = s.event_id"
+		" WHERE s.request_id = ?1 AND s.what IN ('event', 'handover')");
+
+	if (!ret) {
+		sqlite3_bind_int64(row, 1, request);
+		ret = sql_step(row, e);
+	}
+	*several = ret > 0 && sqlite3_column_int(row, 0);
+	sqlite3_finalize(row);
+	return ret < 0 ? ret : 0;
+}
+
+static void print_thread(const struct textout *o, const char *name)
+{
+	textout_style(o, STYLE_DIM);
+	fprintf(o->f, "  %*s thread ", W_TIME + 1 + W_TIME, "");
+	textout_put(o, name, 0);
+	putc('\n', o->f);
+	textout_style(o, STYLE_PLAIN);
+}
+
 static int print_steps(sqlite3 *db, const struct textout *o, int64_t request,
 	const struct heading *h, struct err *e)
 {
 	sqlite3_stmt *row = NULL;
 	int64_t before = INT64_MIN;
+	bool several = false;
+	char thread[64] = "";
 	int stage = -1;
-	int ret = sql_prepare(db, &row, e,
-		"SELECT s.stage, s.ts_ns, l.label, s.evidence, s.text, g.name FROM v_step s"
-		" LEFT JOIN enum_name l ON l.enum = 'layer' AND l.name = s.layer"
-		" LEFT JOIN enum_name g ON g.enum = 'stage' AND g.value = s.stage"
-		" WHERE s.request_id = ?1 ORDER BY s.n");
+	int ret = several_threads(db, request, &several, e);
+
+	if (!ret)
+		ret = sql_prepare(db, &row, e,
+			"SELECT s.stage, s.ts_ns, l.label, s.evidence, s.text, g.name, s.actor FROM v_step s"
+			" LEFT JOIN enum_name l ON l.enum = 'layer' AND l.name = s.layer"
+			" LEFT JOIN enum_name g ON g.enum = 'stage' AND g.value = s.stage"
+			" WHERE s.request_id = ?1 ORDER BY s.n");
 
 	if (!ret)
 		sqlite3_bind_int64(row, 1, request);
@@ -178,6 +220,11 @@ static int print_steps(sqlite3 *db, const struct textout *o, int64_t request,
 			stage = sqlite3_column_int(row, 0);
 			snprintf(title, sizeof(title), "%d %s", stage, column(row, 5));
 			textout_heading(o, title);
+		}
+		if (several && sqlite3_column_type(row, 1) != SQLITE_NULL &&
+			strncmp(thread, column(row, 6), sizeof(thread) - 1) != 0) {
+			snprintf(thread, sizeof(thread), "%s", column(row, 6));
+			print_thread(o, thread);
 		}
 		print_step(o, row, h, &before);
 		ret = 0;

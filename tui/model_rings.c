@@ -97,8 +97,11 @@ static void chain(struct model *m, const struct request *q, int64_t event, struc
 		n++;
 	}
 	mq_done(s);
-	line_text(out, LINE_HEAD, "Descriptor chain of request %" PRId64 ", head %" PRId64, q->id,
-		q->head);
+	if (q->head != MODEL_NONE)
+		line_text(out, LINE_HEAD, "Descriptor chain of request %" PRId64 ", head %" PRId64,
+			q->id, q->head);
+	else
+		line_text(out, LINE_HEAD, "Descriptor chain of request %" PRId64, q->id);
 	if (!n) {
 		line_text(out, LINE_DIM, "no descriptor was recorded for this request");
 		return;

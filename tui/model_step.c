@@ -211,12 +211,17 @@ static void request_lines(struct model *m, struct lines *out)
 	if (!q)
 		return;
 	line_text(out, LINE_TEXT, "%s", model_call(m, a, sizeof(a)));
-	line_field(out, "type", NULL, "%s", q->type);
-	line_field(out, "sector", NULL, "%" PRId64, q->sector);
-	line_field(out, "bytes", NULL, "%" PRId64, q->bytes);
-	line_field(out, "status", NULL, "%s", q->status);
-	line_field(out, "device", NULL, "%s, queue %" PRId64 ", head %" PRId64, q->device_name,
-		q->queue, q->head);
+	line_field(out, "type", NULL, "%s", q->type[0] ? q->type : "not recorded");
+	if (q->sector != MODEL_NONE)
+		line_field(out, "sector", NULL, "%" PRId64, q->sector);
+	if (q->bytes != MODEL_NONE)
+		line_field(out, "bytes", NULL, "%" PRId64, q->bytes);
+	line_field(out, "status", NULL, "%s", q->status[0] ? q->status : "not recorded");
+	if (q->head != MODEL_NONE)
+		line_field(out, "device", NULL, "%s, queue %" PRId64 ", head %" PRId64,
+			q->device_name, q->queue, q->head);
+	else
+		line_field(out, "device", NULL, "%s, queue %" PRId64, q->device_name, q->queue);
 	line_field(out, "wall time", DERIVED, "%s", text_ns(q->t_last - q->t_first, a, sizeof(a)));
 	line_field(out, "exits", DERIVED, "%" PRId64, q->exits);
 	line_text(out, LINE_DIM, "Enter walks its path.");

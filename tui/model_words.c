@@ -69,8 +69,10 @@ const char *model_call(struct model *m, char *buf, size_t size)
 	if (q->bytes != MODEL_NONE && q->bytes)
 		snprintf(bytes, sizeof(bytes), ", %" PRId64 " bytes", q->bytes);
 	type = strncmp(q->type, "VIRTIO_BLK_T_", 13) == 0 ? q->type + 13 : q->type;
-	snprintf(buf, size, "%s → %s%s%s", call[0] ? call : "the guest kernel itself", type, sector,
-		bytes);
+	if (!q->device) /* imported: a trace of the host does not see system calls */
+		snprintf(call, sizeof(call), "the guest");
+	snprintf(buf, size, "%s → %s%s%s", call[0] ? call : "the guest kernel itself",
+		type[0] ? type : "a request", sector, bytes);
 	return buf;
 }
 

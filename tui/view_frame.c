@@ -26,7 +26,7 @@ void view_budget_bar(struct ui *ui, int y, int x, int w)
 {
 	int64_t ns[MODEL_LAYERS], sum = model_budget(ui->m, ns), done = 0;
 	static const char *const brief[MODEL_LAYERS] = {
-		"", "usr", "krn", "e+e", "KVM", "VMM", "hst", "wai", "rec", "g+K", "?"};
+		"", "usr", "krn", "e+e", "KVM", "VMM", "hst", "wai", "rec", "g+K", "?", "gst"};
 	int at = 0, room;
 	char t[32];
 

@@ -56,7 +56,10 @@ static void cell(const struct request *q, enum column c, char *buf, size_t size)
 		number(buf, size, q->id);
 		break;
 	case COL_CALL:
-		snprintf(buf, size, "%s", q->syscall[0] ? q->syscall : "(kernel)");
+		snprintf(buf, size, "%s",
+			q->syscall[0] ? q->syscall
+			: q->device   ? "(kernel)"
+				      : "-");
 		break;
 	case COL_TYPE:
 		snprintf(buf, size, "%s", without("VIRTIO_BLK_T_", q->type));

@@ -90,6 +90,128 @@ notify() { # the exit of the driver's notification, as everything that was recor
 }
 check "vmx-sync: the notification's exit" notify
 
+# --- requests -------------------------------------------------------------------------------------
+requests() { query "$1" "SELECT type, sector, bytes FROM v_request WHERE type = 'VIRTIO_BLK_T_OUT' ORDER BY id LIMIT 6"; }
+svm_requests() { # as the guest's program wrote them (README.md here)
+	diff <(requests svm-qemu) - <<-E
+		VIRTIO_BLK_T_OUT 12288 512
+		VIRTIO_BLK_T_OUT 12289 512
+		VIRTIO_BLK_T_OUT 12290 512
+		VIRTIO_BLK_T_OUT 12291 512
+		VIRTIO_BLK_T_OUT 12292 512
+		VIRTIO_BLK_T_OUT 12416 65536
+	E
+}
+vmx_requests() {
+	diff <(requests vmx-sync) - <<-E
+		VIRTIO_BLK_T_OUT 0 512
+		VIRTIO_BLK_T_OUT 1 512
+		VIRTIO_BLK_T_OUT 2 512
+		VIRTIO_BLK_T_OUT 3 512
+		VIRTIO_BLK_T_OUT 4 512
+	E
+}
+check "svm-qemu: each of the guest's writes is a request" svm_requests
+check "vmx-sync: each of the guest's writes is a request" vmx_requests
+every_kick() { # no notification without a request, and none has two interrupts
+	[ "$(query "$1" "SELECT count(*) FROM v_exit WHERE addr = $2 AND size = 2 AND is_write
+		AND id NOT IN (SELECT kick_exit FROM request)")" = 0 ] &&
+		[ "$(query "$1" "SELECT count(*) FROM request WHERE t_irq IS NULL OR t_entry IS NULL")" = 0 ]
+}
+check "svm-qemu: every notification, interrupt and entry has its request" every_kick svm-qemu 0xc010
+check "vmx-sync: every notification, interrupt and entry has its request" every_kick vmx-sync 0x6210
+
+in_order() { # FILE REQUEST, then lines of stdin, each a part of a line of the path: all there, in this order
+	local rest want
+	rest=$("$EXITWALK" path --ascii -r "$2" "$TMP/$1.exw" | tr -s ' \n' ' ')
+	while read -r want; do
+		case $rest in
+		*"$want"*) rest=${rest#*"$want"} ;;
+		*) echo "after the steps in front of it there is no: $want" && return 1 ;;
+		esac
+	done
+}
+svm_path() { # the third write: three threads of QEMU (docs/import.md has the picture of it)
+	in_order svm-qemu 3 <<-E
+		request 3 to port 0xc010: VIRTIO_BLK_T_OUT sector 12290, 512 bytes
+		1 guest system call
+		not recorded: the guest's system call
+		thread qemu-system-x86-172
+		kvm_entry: vCPU 0
+		not recorded: the guest kernel's way
+		3 VM exit
+		kvm_exit: SVM_EXIT_IOIO (port 0xc010, OUT,
+		rip 0xffffffff863a95de
+		kvm_pio: write of port 0xc010, 2 bytes
+		4 the ioctl returns
+		kvm_userspace_exit: KVM_EXIT_IO
+		ioctl = 0
+		not recorded: the VMM's device model
+		not recorded: how this thread came to it
+		6 host system call
+		thread qemu-system-x86-182
+		pwrite64(fd 12,
+		pwrite64 = 512
+		7 completion
+		thread qemu-system-x86-123
+		KVM_SIGNAL_MSI
+		kvm_msi_set_irq
+		kvm_apic_accept_irq: APIC 0, vector 38
+		8 VM entry
+		thread qemu-system-x86-172
+		KVM_RUN
+		kvm_inj_virq: vector 38
+		kvm_entry: vCPU 0, rip 0xffffffff863a95e0
+		9 the guest goes on
+		kvm_eoi: APIC 0, vector 38
+		not recorded: the guest's interrupt handler
+		sum = wall time
+	E
+}
+vmx_path() { # the fourth write, with a timer tick in the middle: the tick's exits, then the disk's interrupt
+	in_order vmx-sync 4 <<-E
+		request 4 to port 0x6210: VIRTIO_BLK_T_OUT sector 3, 512 bytes
+		kvm_exit: EXIT_REASON_IO_INSTRUCTION (port
+		0x6210, OUT, size 2)
+		kvm_userspace_exit: KVM_EXIT_IO
+		pwritev(fd 10,
+		pwritev = 512
+		kvm_msi_set_irq: address 0xfee01004, data 0x21
+		kvm_inj_virq: vector 48
+		EXIT_REASON_PREEMPTION_TIMER
+		EXIT_REASON_INTERRUPT_WINDOW
+		kvm_inj_virq: vector 33
+		kvm_entry: vCPU 0, rip 0xffffffff815a95e0
+		kvm_eoi: APIC 0, vector 33
+	E
+}
+check "svm-qemu: a write's path over three threads" svm_path
+check "vmx-sync: a write's path with a timer tick in it" vmx_path
+
+ui() { # the same path in the UI
+	"$UI_DRIVE" <<-SCRIPT
+		name import
+		size 110 44
+		run $EXITWALK view $TMP/svm-qemu.exw
+		expect the guest → OUT sector 12288, 512 bytes
+		expect not recorded: the guest's system call
+		keys x
+		row kvm_exit: SVM_EXIT_IOIO
+		refuse (null)
+		keys 6
+		row pwrite64(fd 12
+		keys r
+		expect 12416     65536
+		keys q
+		exit 0
+	SCRIPT
+}
+if [ -n "${UI_DRIVE-}" ]; then
+	check "svm-qemu: the UI walks the path" ui
+else
+	skip "svm-qemu: the UI walks the path" "UI_DRIVE names no terminal driver"
+fi
+
 default_name() { (cd "$TMP" && "$EXITWALK" import "$data/vmx-sync.trace.dat" && [ -s vmx-sync.exw ]); }
 check "without -o the name is the input's" default_name
 fails() { # STATUS PATTERN COMMAND…: one sentence on stderr

@@ -341,6 +341,172 @@ static void mmio(void **state)
 	end(&w);
 }
 
+/* --- requests ------------------------------------------------------------------------------- */
+
+#define VCPU 100
+#define IO 200
+#define MAIN 300
+#define MSI_DATA 0x26
+
+/* A write to the queue's notify port by vCPU 0, up to KVM_RUN's return. */
+static void put_notify(struct td *t, uint64_t ts)
+{
+	put_entry(t, 0, ts, VCPU, 0);
+	put_exit(t, 0, ts + 100, VCPU, 0, SVM, 0x7b, 0xc0100020);
+	TD(t, 0, 0, ts + 110, VCPU, TD_PIO, 0, 1, 0xc010, 2, 1);
+	TD(t, 0, 0, ts + 120, VCPU, TD_USERSPACE_EXIT, 2, 0);
+	TD(t, 0, 0, ts + 130, VCPU, TD_SYS_EXIT_IOCTL, 16, 0);
+}
+
+/* The main thread raises the interrupt, and the vCPU gets it with its next entry. */
+static void put_completion(struct td *t, uint64_t ts, uint64_t data)
+{
+	TD(t, 0, 1, ts, MAIN, TD_SYS_ENTER_IOCTL, 16, 9, 0x4020aea5, 0);
+	TD(t, 0, 1, ts + 10, MAIN, TD_MSI, 0xfee00000, data);
+	TD(t, 0, 1, ts + 20, MAIN, TD_SYS_EXIT_IOCTL, 16, 1);
+	TD(t, 0, 0, ts + 30, VCPU, TD_SYS_ENTER_IOCTL, 16, 11, 0xae80, 0);
+	TD(t, 0, 0, ts + 40, VCPU, TD_INJ, data, 0, 0);
+	put_entry(t, 0, ts + 50, VCPU, 0);
+}
+
+/* "2 kvm_entry, 3 kvm_exit, …": stage and kind of each step, absent ones as "-". */
+static const char *path_of(struct world *w, int request)
+{
+	char sql[384];
+
+	snprintf(sql, sizeof(sql),
+		"SELECT group_concat(x, ', ') FROM (SELECT s.stage || ' ' || CASE s.what WHEN 'event' THEN"
+		" k.name WHEN 'absent' THEN '-' ELSE s.what END AS x FROM step s LEFT JOIN event e ON e.id ="
+		" s.event_id LEFT JOIN event_kind k ON k.id = e.kind WHERE request_id = %d ORDER BY n)",
+		request);
+	return text(w, sql);
+}
+
+/* vCPU → wake-up → I/O thread → wake-up → main thread → interrupt → vCPU, twice; another interrupt between. */
+static void request_over_threads(void **state)
+{
+	struct world w;
+	struct td *t = &w.t;
+
+	(void)state;
+	begin(&w, 7, 2);
+	for (uint64_t i = 0; i < 2; i++) {
+		uint64_t ts = 10000 * (i + 1);
+
+		put_notify(t, ts);
+		TD(t, 0, 0, ts + 200, VCPU, TD_WAKING, 'v', IO, 1);
+		TD(t, 0, 1, ts + 300, IO, TD_SYS_ENTER_PWRITE, 18, 12, 0x7f00, 512,
+			(12288 + i) * 512);
+		TD(t, 0, 1, ts + 350, IO, TD_ISSUE, 8u << 20, 99, 1, 512, 'W');
+		TD(t, 0, 1, ts + 400, IO, TD_SYS_EXIT_PWRITE, 18, 512);
+		TD(t, 0, 1, ts + 450, IO, TD_WAKING, 'v', MAIN, 0);
+		put_completion(t, ts + 600, MSI_DATA);
+		TD(t, 0, 1, ts + 900, MAIN, TD_MSI, 0xfee00000, 0x99); /* of a network card, say */
+	}
+	write_and_open(&w);
+	assert_int_equal(number(&w, "SELECT count(*) FROM request"), 2);
+	for (int i = 1; i <= 2; i++)
+		assert_string_equal(path_of(&w, i),
+			"1 -, 2 kvm_entry, 2 -, 3 kvm_exit, 3 kvm_pio, 3 -, 4 kvm_userspace_exit, 4 sys_exit,"
+			" 5 sched_waking, 5 -, 6 handover, 6 sys_enter, 6 block_rq_issue, 6 sys_exit,"
+			" 7 sched_waking, 7 handover, 7 sys_enter, 7 kvm_msi_set_irq, 7 sys_exit,"
+			" 8 sys_enter, 8 kvm_inj_virq, 8 kvm_entry, 9 -");
+	assert_string_equal(
+		text(&w,
+			"SELECT group_concat(device || ' ' || type || ' ' || sector || ' ' || bytes ||"
+			" ' ' || kick || ' ' || thread, ', ') FROM v_request"),
+		"port 0xc010 VIRTIO_BLK_T_OUT 12288 512 exit vmm-io-200,"
+		" port 0xc010 VIRTIO_BLK_T_OUT 12289 512 exit vmm-io-200");
+	assert_string_equal(
+		text(&w,
+			"SELECT t_first || ' ' || t_kick || ' ' || t_host || ' ' || t_host_ret ||"
+			" ' ' || t_irq || ' ' || t_entry || ' ' || t_last FROM request WHERE id = 1"),
+		"10000 10100 10300 10400 10610 10650 10650");
+	/* Guest 100; KVM 30 to the ioctl's return, 10 in KVM_SIGNAL_MSI twice, 10 + 10 in KVM_RUN; the call
+	 * 100; the rest is the VMM's, or waits for the thread that was woken. */
+	assert_string_equal(
+		text(&w,
+			"SELECT group_concat(n.name || ' ' || b.ns, ', ') FROM budget b JOIN enum_name n"
+			" ON n.enum = 'layer' AND n.value = b.layer WHERE request_id = 1 AND b.ns > 0"),
+		"kvm 70, vmm 130, host_kernel 100, waiting 250, guest 100");
+	end(&w);
+}
+
+/* The I/O on the vCPU's own thread, and a read that the trace has no system call of. */
+static void request_on_one_thread(void **state)
+{
+	struct world w;
+	struct td *t = &w.t;
+
+	(void)state;
+	begin(&w, 6, 2);
+	put_notify(t, 10000);
+	TD(t, 0, 0, 10300, VCPU, TD_SYS_ENTER_PWRITE, 18, 12, 0x7f00, 512, 512);
+	TD(t, 0, 0, 10400, VCPU, TD_SYS_EXIT_PWRITE, 18, (uint64_t)-5);
+	put_completion(t, 10600, MSI_DATA);
+	put_notify(t, 20000);
+	put_completion(t, 20600, MSI_DATA);
+	write_and_open(&w);
+	assert_string_equal(path_of(&w, 1),
+		"1 -, 2 kvm_entry, 2 -, 3 kvm_exit, 3 kvm_pio, 3 -, 4 kvm_userspace_exit, 4 sys_exit, 5 -,"
+		" 6 sys_enter, 6 sys_exit, 6 -, 7 -, 7 sys_enter, 7 kvm_msi_set_irq, 7 sys_exit, 8 sys_enter,"
+		" 8 kvm_inj_virq, 8 kvm_entry, 9 -");
+	assert_int_equal(number(&w, "SELECT bytes FROM v_request WHERE id = 1"), QUERY_NULL);
+	assert_string_equal(path_of(&w, 2),
+		"1 -, 2 kvm_entry, 2 -, 3 kvm_exit, 3 kvm_pio, 3 -, 4 kvm_userspace_exit, 4 sys_exit, 5 -,"
+		" 6 -, 7 sys_enter, 7 kvm_msi_set_irq, 7 sys_exit, 8 sys_enter, 8 kvm_inj_virq, 8 kvm_entry, 9 -");
+	assert_int_equal(
+		number(&w,
+			"SELECT count(*) FROM v_request WHERE id = 2 AND type IS NULL AND sector IS NULL"
+			" AND status IS NULL"),
+		1);
+	end(&w);
+}
+
+/* An ioeventfd takes the notification: KVM_RUN does not return, the guest goes on, a thread is woken. */
+static void request_by_ioeventfd(void **state)
+{
+	struct world w;
+	struct td *t = &w.t;
+
+	(void)state;
+	begin(&w, 7, 2);
+	for (uint64_t ts = 10000; ts <= 30000; ts += 10000) {
+		put_entry(t, 0, ts, VCPU, 0);
+		put_exit(t, 0, ts + 100, VCPU, 0, VMX, 49, 0);
+		TD(t, 0, 0, ts + 110, VCPU, TD_FAST_MMIO, 0xfebf3000);
+		TD(t, 0, 0, ts + 120, VCPU, TD_WAKING, 'v', IO, 1);
+		put_entry(t, 0, ts + 130, VCPU, 0);
+		TD(t, 0, 1, ts + 300, IO, TD_SYS_ENTER_PWRITE, 18, 12, 0x7f00, 512, ts);
+		TD(t, 0, 1, ts + 400, IO, TD_SYS_EXIT_PWRITE, 18, 512);
+		TD(t, 0, 1, ts + 410, IO, TD_MSI, 0xfee00000, MSI_DATA);
+	}
+	write_and_open(&w);
+	assert_int_equal(number(&w, "SELECT count(*) FROM v_request WHERE kick = 'ioeventfd' AND"
+				    " device = 'MMIO 0xfebf3000'"),
+		3);
+	assert_string_equal(path_of(&w, 1),
+		"1 -, 2 kvm_entry, 2 -, 3 kvm_exit, 3 kvm_fast_mmio, 3 sched_waking, 3 -, 4 -, 5 -,"
+		" 6 handover, 6 sys_enter, 6 sys_exit, 6 -, 7 kvm_msi_set_irq, 7 -, 8 kvm_entry, 9 -");
+	end(&w);
+}
+
+/* Writes that nothing follows are no notifications, whatever they look like. */
+static void no_requests(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, 7, 2);
+	put_notify(&w.t, 10000);
+	put_notify(&w.t, 20000);
+	TD(&w.t, 0, 1, 30000, 999, TD_SYS_ENTER_PWRITE, 18, 12, 0x7f00, 512,
+		512); /* no thread of the VMM */
+	write_and_open(&w);
+	assert_int_equal(number(&w, "SELECT count(*) FROM request"), 0);
+	end(&w);
+}
+
 /* Inputs that cannot be imported: one sentence, and a recording that is there stays. */
 static void wrong_inputs(void **state)
 {
@@ -398,6 +564,10 @@ int main(void)
 		cmocka_unit_test_prestate(other_clock, &six),
 		cmocka_unit_test_prestate(other_clock, &seven),
 		cmocka_unit_test(mmio),
+		cmocka_unit_test(request_over_threads),
+		cmocka_unit_test(request_on_one_thread),
+		cmocka_unit_test(request_by_ioeventfd),
+		cmocka_unit_test(no_requests),
 		cmocka_unit_test(wrong_inputs),
 	};
 
