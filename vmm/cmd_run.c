@@ -19,6 +19,7 @@
 #include "run_options.h"
 #include "tracer/cmd.h"
 #include "watch.h"
+#include "watchdog.h"
 
 #define DISK_BYTES (1u << 20)
 #define LINUX_DISK_BYTES (64u << 20)
@@ -255,11 +256,32 @@ static int run_recorded(struct run *r, struct err *e)
 	return rc;
 }
 
+/* A kernel without a console is the commonest reason for silence. */
+static void find_watchdog(struct run *r, struct watchdog *w)
+{
+	*w = (struct watchdog){
+		.cpus = &r->machine.cpus,
+		.output = &r->output,
+		.to = stderr,
+		.seconds = r->o->watchdog,
+		.until_output = !r->o->watchdog_given,
+		.hint = run_options_linux(r->o) && !has_word(r->cmdline, "console=ttyS0")
+				? "  its command line has no console=ttyS0, which --append gives"
+				: NULL,
+		.end = r->console.config.terminal ? "\r\n" : "\n",
+		.kernel = r->config.kernel,
+		.kernel_len = r->config.kernel_len,
+	};
+	watchdog_init(w);
+}
+
 static int run_guest(struct run *r, struct err *e)
 {
-	struct watch watch;
+	struct watchdog watchdog;
+	struct watch watch = {.tick = r->o->watchdog ? watchdog_tick : NULL, .ctx = &watchdog};
 	int rc = kick_init(e);
 
+	find_watchdog(r, &watchdog);
 	if (rc == 0)
 		rc = watch_start(&watch, &r->machine.cpus.stop, r->o->timeout, e);
 	if (rc)

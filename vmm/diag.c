@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 
 #include "diag.h"
+#include "tracer/elf_symbols.h"
 #include "tracer/insn.h"
 
 static const char *const stop_texts[] = {
@@ -233,6 +234,46 @@ static void print_vcpu(FILE *out, struct vcpu *v)
 		print_code(out, v, regs.rip, sregs.cr3);
 	}
 	print_history(out, v);
+}
+
+struct symbol_at {
+	uint64_t addr;
+	char text[96];
+};
+
+static int symbol_at(void *ctx, uint64_t addr, uint64_t size, const char *name)
+{
+	struct symbol_at *s = ctx;
+
+	if (s->addr < addr || s->addr - addr >= size)
+		return 0;
+	snprintf(s->text, sizeof(s->text), " %s+0x%" PRIx64, name, s->addr - addr);
+	err_clean(s->text);
+	return 1;
+}
+
+void diag_where(FILE *out, struct vcpu *v, const void *kernel, size_t len, const char *end)
+{
+	char insn[INSN_TEXT_MAX] = "not in mapped memory";
+	struct kvm_mp_state mp = {.mp_state = KVM_MP_STATE_RUNNABLE};
+	struct symbol_at s = {.text = ""};
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	uint8_t code[INSN_MAX];
+	uint64_t n;
+
+	if (waits_for_start(v) || ioctl(v->fd, KVM_GET_REGS, &regs) ||
+		ioctl(v->fd, KVM_GET_SREGS, &sregs))
+		return;
+	ioctl(v->fd, KVM_GET_MP_STATE, &mp);
+	s.addr = regs.rip;
+	elf_symbols(kernel, len, symbol_at, &s, "", NULL);
+	n = mem_read_virt(v->mem, sregs.cr3, regs.rip, code, sizeof(code));
+	if (n)
+		insn_format(code, n, regs.rip, insn, sizeof(insn));
+	fprintf(out, "  vCPU %u: RIP 0x%016" PRIx64 "%s: %s%s", v->id, (uint64_t)regs.rip, s.text,
+		mp.mp_state == KVM_MP_STATE_HALTED ? "halted, it waits for an interrupt" : insn,
+		end);
 }
 
 void diag_print(FILE *out, struct cpus *c)

@@ -16,6 +16,12 @@ bool diag_wanted(enum ew_stop why);
  */
 void diag_print(FILE *out, struct cpus *c);
 
+/*
+ * One line: where v is, with the name of the function if `kernel` is an ELF file that has it, and what
+ * it does there. On v's thread, outside of KVM_RUN. A processor that the guest has not started: nothing.
+ */
+void diag_where(FILE *out, struct vcpu *v, const void *kernel, size_t len, const char *end);
+
 /* "the guest shut down (triple fault)" … */
 const char *stop_text(enum ew_stop why);
 

@@ -62,6 +62,7 @@ void guest_output_put(void *ctx, uint8_t byte)
 	struct guest_output *o = ctx;
 	char c = (char)byte;
 
+	__atomic_store_n(&o->bytes, o->bytes + 1, __ATOMIC_RELAXED);
 	if (o->terminal) {
 		write_all(o->fd, o->filter.held, term_filter(&o->filter, byte));
 		return;

@@ -9,7 +9,8 @@
 #include "term_filter.h"
 
 struct guest_output {
-	int fd; /* -1: nowhere */
+	int fd;         /* -1: nowhere */
+	uint64_t bytes; /* that the guest has sent; any thread reads it atomically */
 	size_t len;
 	char line[256];
 	bool terminal;

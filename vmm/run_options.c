@@ -11,10 +11,12 @@
 
 #define DEFAULT_FILE "exitwalk.exw"
 #define DEFAULT_TIMEOUT 60
+#define DEFAULT_WATCHDOG 30
 
 enum {
 	KEY_APPEND = 0x100,
 	KEY_TIMEOUT,
+	KEY_WATCHDOG,
 	KEY_REPEAT,
 	KEY_NO_RECORD,
 	KEY_RING_SLOTS,
@@ -79,6 +81,10 @@ static const struct argp_option options[] = {
 		"Offer VIRTIO_RING_F_INDIRECT_DESC: one ring entry per request", 4},
 	{"timeout", KEY_TIMEOUT, "SECONDS", 0,
 		"End a guest that still runs then (60; Linux: 0, which is never)", 3},
+	{"watchdog", KEY_WATCHDOG, "SECONDS", 0,
+		"Say where the guest is each time that it has made no exit and printed nothing for so "
+		"long (0, which is never; Linux: 30, until it has printed something)",
+		3},
 	{"kvm", KEY_KVM, "DEVICE", 0, "Use this KVM device (" KVM_DEVICE ")", 3},
 	{"quiet", 'q', NULL, 0, "Do not show the guest's serial output", 3},
 	{"console", KEY_CONSOLE, NULL, 0,
@@ -178,6 +184,8 @@ static void finish(struct argp_state *state, struct run_options *o)
 		o->mem_mib = is_linux ? LAYOUT_RAM_LINUX_MIB : LAYOUT_RAM_DEFAULT_MIB;
 	if (!o->timeout_given)
 		o->timeout = is_linux ? 0 : DEFAULT_TIMEOUT;
+	if (!o->watchdog_given)
+		o->watchdog = is_linux ? DEFAULT_WATCHDOG : 0;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -223,6 +231,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_TIMEOUT:
 		o->timeout = (unsigned)number(state, "--timeout", arg, 0, 1000000);
 		o->timeout_given = true;
+		break;
+	case KEY_WATCHDOG:
+		o->watchdog = (unsigned)number(state, "--watchdog", arg, 0, 1000000);
+		o->watchdog_given = true;
 		break;
 	case KEY_REPEAT:
 		o->repeat = (unsigned)number(state, "--repeat", arg, 1, 1000000);

@@ -31,6 +31,8 @@ struct run_options {
 	char *append;     /* owned, never NULL */
 	unsigned timeout; /* s, 0: none */
 	bool timeout_given;
+	unsigned watchdog; /* s, 0: none */
+	bool watchdog_given;
 	unsigned repeat;
 	size_t ring_slots; /* 0: the recorder's default */
 	bool record, quiet;

@@ -37,6 +37,14 @@ void stop_ask(struct stop *s, enum ew_stop why, int status, int vcpu)
 	pthread_mutex_unlock(&s->lock);
 }
 
+void stop_kick(struct stop *s)
+{
+	pthread_mutex_lock(&s->lock);
+	for (const struct stop_thread *t = s->threads; t; t = t->next)
+		pthread_kill(t->id, KICK_SIGNAL);
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* Under the lock: who comes after the reason sees it, who comes before is in the list. */
 void stop_enter(struct stop *s, struct stop_thread *t, uint8_t *immediate_exit)
 {

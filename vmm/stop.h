@@ -35,6 +35,10 @@ void stop_destroy(struct stop *s);
  * nothing. */
 void stop_ask(struct stop *s, enum ew_stop why, int status, int vcpu);
 
+/* Gets the threads out of KVM_RUN for a moment, without an end; one that is just about to call it may
+ * miss that. */
+void stop_kick(struct stop *s);
+
 /* 0 as long as the run goes on. */
 static inline enum ew_stop stop_why(const struct stop *s)
 {

@@ -51,6 +51,10 @@ struct vcpu {
 	uint64_t exits;  /* returns of this vCPU's KVM_RUN so far */
 	uint64_t number; /* the last exit's, in the recording; 0: none yet */
 
+	void (*kicked)(void *ctx, struct vcpu *v); /* a signal ended KVM_RUN; or NULL */
+	void *kicked_ctx;
+	int look; /* kicked() is to say where the vCPU is; set by another thread, atomically */
+
 	uint64_t cr3;         /* as last read; VCPU_NO_TABLES */
 	uint64_t gs_base;     /* of the same time: in Linux the processor's own data */
 	uint64_t cr3_exit;    /* the exit at which both were read */

@@ -225,6 +225,8 @@ void vcpu_run(struct vcpu *v)
 			try_again(again);
 		else if (error != EINTR)
 			vcpu_stop(v, EW_STOP_RUN_FAILED, error);
+		else if (v->kicked)
+			v->kicked(v->kicked_ctx, v);
 		if (v->recorder && recorder_status(v->recorder))
 			stop_ask(v->stop, EW_STOP_RECORDER, 0, STOP_NO_VCPU);
 	}

@@ -37,9 +37,10 @@ void watch_block_signals(void)
 static void *wait_for_it(void *arg)
 {
 	struct watch *w = arg;
-	struct pollfd p[] = {{w->done, POLLIN, 0}, {w->signals, POLLIN, 0}, {w->timer, POLLIN, 0}};
+	struct pollfd p[] = {{w->done, POLLIN, 0}, {w->signals, POLLIN, 0}, {w->timer, POLLIN, 0},
+		{w->seconds, POLLIN, 0}};
 
-	while (poll(p, 3, -1) > 0 || errno == EINTR) {
+	while (poll(p, 4, -1) > 0 || errno == EINTR) {
 		struct signalfd_siginfo info;
 		uint64_t expirations;
 
@@ -49,6 +50,8 @@ static void *wait_for_it(void *arg)
 			stop_ask(w->stop, EW_STOP_SIGNAL, 0, STOP_NO_VCPU);
 		if (p[2].revents && read(w->timer, &expirations, sizeof(expirations)) > 0)
 			stop_ask(w->stop, EW_STOP_TIMEOUT, 0, STOP_NO_VCPU);
+		if (p[3].revents && read(w->seconds, &expirations, sizeof(expirations)) > 0)
+			w->tick(w->ctx);
 	}
 	return NULL;
 }
@@ -59,23 +62,28 @@ static void close_all(struct watch *w)
 		close(w->signals);
 	if (w->timer >= 0)
 		close(w->timer);
+	if (w->seconds >= 0)
+		close(w->seconds);
 	if (w->done >= 0)
 		close(w->done);
 }
 
 int watch_start(struct watch *w, struct stop *s, unsigned seconds, struct err *e)
 {
-	struct itimerspec when = {.it_value.tv_sec = seconds};
+	const struct itimerspec when = {.it_value.tv_sec = seconds};
+	const struct itimerspec second = {.it_value.tv_sec = 1, .it_interval.tv_sec = 1};
 	sigset_t set = taken();
 	int rc;
 
-	*w = (struct watch){.stop = s};
+	*w = (struct watch){.stop = s, .tick = w->tick, .ctx = w->ctx};
 	w->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	w->seconds = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	w->done = eventfd(0, EFD_CLOEXEC);
-	if (w->signals < 0 || w->timer < 0 || w->done < 0)
+	if (w->signals < 0 || w->timer < 0 || w->seconds < 0 || w->done < 0)
 		rc = errno;
-	else if (timerfd_settime(w->timer, 0, &when, NULL))
+	else if (timerfd_settime(w->timer, 0, &when, NULL) ||
+		 (w->tick && timerfd_settime(w->seconds, 0, &second, NULL)))
 		rc = errno;
 	else
 		rc = pthread_create(&w->thread, NULL, wait_for_it, w);

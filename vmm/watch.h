@@ -14,13 +14,15 @@
 struct watch {
 	pthread_t thread;
 	struct stop *stop;
-	int signals, timer, done; /* signalfd, timerfd, eventfd */
+	void (*tick)(void *ctx); /* each second; or NULL */
+	void *ctx;
+	int signals, timer, seconds, done; /* signalfd, timerfds, eventfd */
 };
 
 /* Blocks the signals in the calling thread and those that it makes later. Call it first. */
 void watch_block_signals(void);
 
-/* Asks `s`, which is borrowed, for the end. seconds 0: no time limit. */
+/* Asks `s`, which is borrowed, for the end. seconds 0: no time limit. w->tick and ctx are set. */
 int watch_start(struct watch *w, struct stop *s, unsigned seconds, struct err *e);
 /* Ends the thread; until then, also after the run, signals and the timer are taken. */
 void watch_end(struct watch *w);

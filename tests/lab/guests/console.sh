@@ -31,7 +31,7 @@ if [ ! -x "${UI_DRIVE-}" ]; then
 fi
 cat >"$TMP/run.sh" <<-SCRIPT
 	. tests/lib/lab.sh
-	run_linux -w "$words" -d $disk -o $w
+	run_linux -w "$words" -d $disk -o $w --watchdog 2
 SCRIPT
 "$UI_DRIVE" >"$TMP/drive" <<-SCRIPT
 	name a shell on a terminal
@@ -39,6 +39,8 @@ SCRIPT
 	run /bin/bash $TMP/run.sh
 	raw
 	await / #
+	await exitwalk run: no exit and nothing printed for 2 s
+	await : halted, it waits for an interrupt
 	keys echo Space \$((6*7)) Space C-a C-a Enter
 	await 42
 	keys echo Space slee''ping; Space sleep Space 1000 Enter
