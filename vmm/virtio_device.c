@@ -26,7 +26,6 @@ void virtio_device_drain(struct virtio_device *dev)
 
 static void reset(struct virtio_device *dev)
 {
-	virtio_device_drain(dev);
 	for (unsigned i = 0; i < dev->queues; i++)
 		virtq_reset(&dev->queue[i]);
 	virtio_device_accept_all(dev, 0);
@@ -41,6 +40,9 @@ void virtio_device_offer(struct virtio_device *dev, uint64_t features)
 void virtio_device_set_status(struct virtio_device *dev, uint8_t status)
 {
 	PROBE(*dev->env.probe, EW_DRIVER_STATUS, dev->id, status);
+	/* Another vCPU that reads 0 may take it that the device is at rest (4.1.4.3.2). */
+	if (!status)
+		virtio_device_drain(dev);
 	dev->status = status;
 	if (!status)
 		reset(dev);

@@ -51,6 +51,7 @@ static inline void async_wait(struct virtio_io *io)
 	struct virtio_device *dev = &async.m->blk.dev;
 
 	assert_ptr_equal(io, &async.io);
+	assert_int_not_equal(dev->status, 0); /* what another vCPU would read */
 	async.waits++;
 	async_complete(async.n - 1, 0);
 	virtio_device_serve(dev, 0, false);
