@@ -12,6 +12,30 @@
 #define PTE_PAGE_SIZE (1ull << 7) /* in a PDPTE or PDE: this entry maps a page */
 #define PTE_ADDRESS 0x000ffffffffff000ull
 #define PAGE_BYTES 4096u
+#define HUGE_BYTES (2u << 20)
+
+/*
+ * Memory that begins at a multiple of 2 MiB, so that guest-physical and host-virtual addresses have the same
+ * offset in a huge page and KVM can map one by one entry: a Linux guest's boot then has some hundred
+ * page faults (EPT violations, nested page faults) instead of 25,000. A host without them gives small pages.
+ *
+ * NORESERVE: a guest that touches little costs little, whatever size it was promised.
+ */
+static void *map_aligned(uint64_t size)
+{
+	uint8_t *p = mmap(NULL, size + HUGE_BYTES, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size_t before;
+
+	if (p == MAP_FAILED)
+		return NULL;
+	before = -(uintptr_t)p % HUGE_BYTES;
+	if (before)
+		munmap(p, before);
+	munmap(p + before + size, HUGE_BYTES - before);
+	madvise(p + before, size, MADV_HUGEPAGE);
+	return p + before;
+}
 
 int mem_alloc(struct guest_mem *m, uint64_t size, struct err *e)
 {
@@ -22,10 +46,8 @@ int mem_alloc(struct guest_mem *m, uint64_t size, struct err *e)
 		return err_set(e, -EINVAL,
 			"guest memory of %llu bytes is not possible: give a multiple of 4 KiB",
 			(unsigned long long)size);
-	/* NORESERVE: a guest that touches little costs little, whatever size it was promised. */
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		-1, 0);
-	if (p == MAP_FAILED)
+	p = map_aligned(size);
+	if (!p)
 		return err_set(e, -errno, "cannot map %llu MiB of guest memory (%s): give less",
 			(unsigned long long)(size >> 20), strerror(errno));
 	*m = (struct guest_mem){.host = p, .size = size};
