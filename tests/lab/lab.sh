@@ -156,9 +156,22 @@ svm() {
 	fi
 }
 
+# Bochs draws on a pseudo-terminal that it opens. Nobody looks at it, but it must be read: when its few KiB are
+# full (a blinking cursor is enough) Bochs waits for ever.
+# shellcheck disable=SC2317
+read_screen() {
+	local screen=''
+	while [ -z "$screen" ]; do
+		sleep 0.2
+		screen=$(sed -n 's/^Bochs connected to screen "\([^"]*\)".*/\1/p' "$work/err" 2>/dev/null) || true
+	done
+	stty -F "$screen" raw -echo
+	exec cat "$screen" >/dev/null 2>&1
+}
+
 # shellcheck disable=SC2317 # called by name
 vmx() {
-	local com2
+	local com2 bochs
 	if [ -n "$command" ]; then
 		mkfifo "$work/cmd"
 		cat "$work/cmd" &
@@ -188,7 +201,11 @@ RC
 	# session of its own and does not pass signals on, so the limit and cleanup work inside it.
 	TERM=xterm script -q -e -c "echo \$\$ >'$work/pid'; exec timeout --foreground -k 1 $limit \
 		bochs -q -f '$work/bochsrc' -rc '$work/rc'" /dev/null </dev/null >"$work/err" 2>&1 &
-	wait $!
+	bochs=$!
+	read_screen &
+	screen_reader=$!
+	pids+=("$screen_reader")
+	wait $bochs
 }
 
 : >"$work/log"
@@ -199,6 +216,7 @@ if [ -p "$work/cmd" ]; then
 	exec 8<>"$work/cmd" 8>&-
 	wait "${pids[0]}" || true
 fi
+[ -z "${screen_reader-}" ] || kill "$screen_reader" 2>/dev/null || true
 pids=()
 rm -f "$work/pid"
 [ -z "$log" ] || cp "$work/log" "$log"
