@@ -31,6 +31,23 @@ static void put64(struct guest_mem *m, uint64_t gpa, uint64_t v)
 	memcpy(m->host + gpa, &v, sizeof(v));
 }
 
+/* Only then can KVM map it by huge pages. */
+static void test_begins_at_2_mib(void **state)
+{
+	static const uint64_t sizes[] = {4096, 0x200000, 0x201000, 64u << 20};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct guest_mem m;
+		struct err e = {0};
+
+		assert_int_equal(mem_alloc(&m, sizes[i], &e), 0);
+		assert_int_equal((uintptr_t)m.host % 0x200000, 0);
+		m.host[0] = m.host[sizes[i] - 1] = 1;
+		mem_free(&m);
+	}
+}
+
 static void test_alloc_refuses(void **state)
 {
 	struct guest_mem m;
@@ -116,6 +133,7 @@ static void test_read_virt(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_begins_at_2_mib),
 		cmocka_unit_test(test_alloc_refuses),
 		cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_translate, setup, teardown),
