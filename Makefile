@@ -34,7 +34,7 @@ ALL_CFLAGS = -std=gnu17 $(WARN) $(HARDEN) $(SANITIZE) -fno-omit-frame-pointer $(
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,shstk $(SANITIZE) $(LDFLAGS)
 # Headers of libtracecmd, libtracefs and libtraceevent include one another without their folders.
 TRACE_CPPFLAGS := -isystem /usr/include/trace-cmd -isystem /usr/include/tracefs -isystem /usr/include/traceevent
-LIBS := -lsqlite3 -luring -lZydis -lelf -lncursesw -ltinfo -ltracecmd -ltraceevent -lpthread
+LIBS := -lsqlite3 -luring -lZydis -lelf -lncursesw -ltinfo -ltracecmd -ltracefs -ltraceevent -lpthread
 
 # --- what is built ------------------------------------------------------------------------------
 include samples/guest/guest.mk

@@ -26,6 +26,7 @@ struct import {
 	struct import_process reader;
 	struct store store;
 	struct host_rows rows;
+	struct rows_counts n;
 	bool created;
 	char meta[METAS_MAX]; /* "key\0value\0" of before the recording was created */
 	size_t metas;
@@ -62,7 +63,7 @@ static int create(struct import *m, struct err *e)
 	if (ret || m->created)
 		return ret;
 	m->created = true;
-	host_rows_init(&m->rows, &m->store);
+	host_rows_init(&m->rows, &m->store, &m->n, 0);
 	ret = store_begins(&m->store, e);
 	if (!ret)
 		ret = put_meta(m, "import.file", base_name(m->o->in), e);
@@ -87,7 +88,7 @@ static int commit(struct import *m, struct err *e)
 
 static int last_meta(struct import *m, struct err *e)
 {
-	const struct host_rows_counts *n = &m->rows.n;
+	const struct rows_counts *n = &m->n;
 	const struct {
 		const char *key;
 		uint64_t value;
@@ -124,10 +125,10 @@ static int finish(struct import *m, struct err *e)
 	if (!ret)
 		ret = store_ends(&m->store, e);
 	m->result->made = !ret;
-	m->result->events = m->rows.n.events;
-	m->result->exits = m->rows.n.exits;
-	m->result->lost = m->rows.n.lost;
-	m->result->gaps = m->rows.n.losses;
+	m->result->events = m->n.events;
+	m->result->exits = m->n.exits;
+	m->result->lost = m->n.lost;
+	m->result->gaps = m->n.losses;
 	return ret;
 }
 
@@ -147,7 +148,7 @@ static void progress(struct import *m, bool last)
 		fputs("\r\033[K", stderr);
 	else
 		fprintf(stderr, "\r%s: %llu events", base_name(m->o->in),
-			(unsigned long long)m->rows.n.events);
+			(unsigned long long)m->n.events);
 	fflush(stderr);
 }
 
@@ -175,7 +176,7 @@ static int take_events(struct import *m, size_t len, struct err *e)
 	int ret = 0;
 
 	for (size_t i = 0; !ret && i < n; i++)
-		ret = host_rows_add(&m->rows, &m->msg.event[i], e);
+		ret = host_rows_add(&m->rows, &m->msg.event[i], 0, e);
 	m->uncommitted += n;
 	progress(m, false);
 	return ret || m->uncommitted < COMMIT_EVENTS ? ret : commit(m, e);

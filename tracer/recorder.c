@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder_host.h"
 #include "recording.h"
 #include "store_state.h"
 
@@ -20,6 +21,8 @@ static void emit(struct probe *p, const struct ew_rec *rec, const void *payload)
 	struct recorder_track *t =
 		(struct recorder_track *)((char *)p - offsetof(struct recorder_track, probe));
 
+	if (rec->kind == EW_THREAD)
+		atomic_store_explicit(&t->task, (uint32_t)rec->a[0], memory_order_relaxed);
 	ring_push(&t->ring, rec, payload);
 }
 
@@ -135,6 +138,8 @@ int recorder_start(struct recorder *r, struct err *e)
 		ret = recorder_described(r, store_commit(&r->store, &r->why));
 	if (ret)
 		return err_set(e, ret, "the recording cannot be written: %s", r->why.msg);
+	if (r->host)
+		writer_add_host(&r->writer, recorder_host_ring(r->host));
 	return writer_start(&r->writer, e);
 }
 
@@ -243,5 +248,6 @@ void recorder_free(struct recorder *r)
 	store_close(&r->store);
 	for (unsigned i = 0; i < r->tracks; i++)
 		recorder_track_destroy(r->track[i]);
+	recorder_host_free(r->host);
 	free(r);
 }

@@ -68,7 +68,7 @@ struct probe *recorder_track(struct recorder *r, const char *kind, int vcpu, con
 	else
 		store_null(s, STMT_TRACK, 3);
 	store_text(s, STMT_TRACK, 4, name);
-	if (recorder_described(r, writer_add_ring(&r->writer, &t->ring, &r->why)) ||
+	if (recorder_described(r, writer_add_ring(&r->writer, &t->ring, &t->task, &r->why)) ||
 		describe_begin(r) || describe_run(r, STMT_TRACK))
 		return NULL;
 	return &t->probe;

@@ -10,6 +10,7 @@
 struct recorder_track {
 	struct probe probe;
 	struct ring ring;
+	_Atomic uint32_t task; /* the emitting thread's id; 0: it has not said so yet */
 };
 
 struct recorder {
@@ -18,7 +19,8 @@ struct recorder {
 	size_t ring_slots;
 	struct recorder_track *track[ROWS_TRACKS_MAX];
 	unsigned tracks;
-	int64_t emit_ps; /* what one emit costs, picoseconds */
+	struct recorder_host *host; /* NULL: no tracepoints of the host */
+	int64_t emit_ps;            /* what one emit costs, picoseconds */
 	/* A describing call that failed: recorder_start and recorder_finish say so. */
 	int failed;
 	struct err why;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host_exit.h"
 #include "insn_memo.h"
 
 /* Does the argument exist? Used ones come first. */
@@ -27,6 +28,7 @@ int rows_init(struct rows *r, struct store *store, struct err *e)
 void rows_destroy(struct rows *r)
 {
 	insn_memo_destroy(r->memo);
+	host_rows_destroy(&r->host);
 	for (unsigned i = 0; i <= ROWS_TRACKS_MAX; i++) {
 		if (r->track[i])
 			free(r->track[i]->sqe);
@@ -41,6 +43,8 @@ int rows_add_track(struct rows *r, unsigned track, struct err *e)
 		return err_set(
 			e, -ENOSPC, "more than %d threads cannot be recorded", ROWS_TRACKS_MAX);
 	r->track[track] = calloc(1, sizeof(*r->track[track]));
+	if (track > r->tracks)
+		r->tracks = track;
 	return r->track[track] ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
@@ -65,6 +69,24 @@ static void bind_progress(struct store *s, enum store_stmt id, const struct rows
 	int_or_null(s, id, 6, (int64_t)x->t_entry, x->t_entry != 0);
 }
 
+/* The VMM's part of an exit that the tracepoints know too. */
+static int give_vmm(struct rows *r, unsigned track, struct rows_exit *x, struct err *e)
+{
+	struct host_exit_vmm vmm = {.p = x->p,
+		.value = x->value,
+		.t_dispatch = x->t_dispatch,
+		.t_done = x->t_done,
+		.region = x->region,
+		.result = x->result};
+	const uint8_t *insn;
+
+	vmm.insn_len = insn_memo_locate(r->memo, &x->p, &vmm.insn_rip, &insn);
+	if (vmm.insn_len > sizeof(vmm.insn))
+		vmm.insn_len = 0;
+	memcpy(vmm.insn, insn, vmm.insn_len);
+	return host_rows_vmm(&r->host, track, x->id, &vmm, x->t_entry, e);
+}
+
 static int store_exit(struct rows *r, unsigned track, struct rows_exit *x, struct err *e)
 {
 	struct store *s = r->store;
@@ -73,6 +95,8 @@ static int store_exit(struct rows *r, unsigned track, struct rows_exit *x, struc
 	uint64_t insn_rip;
 	unsigned len;
 
+	if (x->hw)
+		return give_vmm(r, track, x, e);
 	if (x->stored) {
 		if (!x->changed)
 			return 0;
@@ -83,7 +107,7 @@ static int store_exit(struct rows *r, unsigned track, struct rows_exit *x, struc
 	}
 	x->stored = true;
 	x->changed = false;
-	r->n.exits++;
+	r->n.exits += !r->joined; /* else its id has counted it */
 	len = insn_memo_locate(r->memo, &x->p, &insn_rip, &insn);
 	bind_progress(s, STMT_EXIT, x);
 	store_int(s, STMT_EXIT, 7, x->id);
@@ -120,21 +144,38 @@ int rows_store_open(struct rows *r, struct err *e)
 	for (unsigned i = 1; !ret && i <= ROWS_TRACKS_MAX && r->track[i]; i++)
 		if (r->track[i]->exit.open)
 			ret = store_exit(r, i, &r->track[i]->exit, e);
-	return ret;
+	return ret || !r->joined ? ret : host_rows_flush(&r->host, e);
 }
 
-static void open_exit(struct rows_track *t, const struct ew_rec *rec, uint64_t ts, int64_t event_id,
-	const void *payload)
+/* The id of an exit: the VMM's number, which counts over all vCPUs, or with the tracepoints' exits a number
+ * of its own. */
+static void number_exit(struct rows *r, unsigned track, struct rows_exit *x)
 {
+	x->number = x->id;
+	if (!r->joined)
+		return;
+	x->id = host_rows_returned(&r->host, track);
+	x->hw = x->id != 0;
+	if (!x->hw)
+		x->id = (int64_t)++r->n.exits;
+}
+
+static void open_exit(
+	struct rows *r, unsigned track, struct ew_rec *rec, uint64_t ts, const void *payload)
+{
+	struct rows_track *t = r->track[track];
+
 	t->exit = (struct rows_exit){.open = true,
 		.id = (int64_t)rec->a[0],
-		.event_id = event_id,
+		.event_id = (int64_t)r->n.events,
 		.reason = (int64_t)rec->a[1],
 		.ts = ts};
 	t->exit.p.space = EW_SPACE_MAX;
 	if (payload && rec->payload >= sizeof(t->exit.p))
 		memcpy(&t->exit.p, payload, sizeof(t->exit.p));
 	t->exit.value = t->exit.p.is_write ? t->exit.p.value : 0;
+	number_exit(r, track, &t->exit);
+	rec->a[0] = (uint64_t)t->exit.id;
 	t->during = t->exit.id;
 	t->depth = 0;
 }
@@ -231,7 +272,7 @@ static int64_t cqe_read(struct rows_track *t, uint64_t request, uint64_t ts)
 }
 
 /* What the record does to its track's state; *dur: event.dur, -1 = NULL. */
-static int track_state(struct rows *r, unsigned track, const struct ew_rec *rec, uint64_t ts,
+static int track_state(struct rows *r, unsigned track, struct ew_rec *rec, uint64_t ts,
 	const void *payload, int64_t *dur, struct err *e)
 {
 	struct rows_track *t = r->track[track];
@@ -239,10 +280,14 @@ static int track_state(struct rows *r, unsigned track, const struct ew_rec *rec,
 
 	switch (rec->kind) {
 	case EW_RUN_ENTER:
-		if (t->exit.open && t->exit.id == (int64_t)rec->a[0]) {
+		if (t->exit.open && t->exit.number == (int64_t)rec->a[0]) {
+			rec->a[0] = (uint64_t)t->exit.id;
 			*dur = (int64_t)(ts - t->exit.ts);
 			t->exit.t_entry = ts;
 			t->exit.changed = true;
+		} else if (r->joined) {
+			rec->a[0] =
+				0; /* its run_exit was lost, and nobody can say which exit it was */
 		}
 		ret = close_exit(r, track, &t->exit, e);
 		t->entered = ts;
@@ -250,7 +295,7 @@ static int track_state(struct rows *r, unsigned track, const struct ew_rec *rec,
 	case EW_RUN_EXIT:
 		*dur = since(&t->entered, ts);
 		ret = close_exit(r, track, &t->exit, e); /* its run_enter was lost */
-		open_exit(t, rec, ts, (int64_t)r->n.events, payload);
+		open_exit(r, track, rec, ts, payload);
 		break;
 	case EW_DISPATCH:
 		*dur = dispatch_begins(t, rec, ts);
@@ -270,6 +315,9 @@ static int track_state(struct rows *r, unsigned track, const struct ew_rec *rec,
 	case EW_URING_CQE:
 		*dur = cqe_read(t, rec->a[0], ts);
 		break;
+	case EW_THREAD:
+		ret = r->joined ? rows_thread(r, track, (uint32_t)rec->a[0], e) : 0;
+		break;
 	case EW_LOST:
 		*dur = (int64_t)(rec->ts - rec->a[1]);
 		forget(t);
@@ -282,91 +330,46 @@ static int track_state(struct rows *r, unsigned track, const struct ew_rec *rec,
 	return ret;
 }
 
-/* Parameters keep what they were bound to: most are NULL again and again. */
-static void bind_event(struct rows *r, int n, int64_t value, bool known)
-{
-	if (known) {
-		store_int(r->store, STMT_EVENT, n, value);
-		r->event_bound |= 1u << n;
-	} else if (r->event_bound >> n & 1) {
-		store_null(r->store, STMT_EVENT, n);
-		r->event_bound &= ~(1u << n);
-	}
-}
-
-static int store_event(struct rows *r, unsigned track, const struct ew_rec *rec, uint64_t ts,
-	int64_t dur, int64_t during, struct err *e)
-{
-	struct store *s = r->store;
-	int args = r->args[rec->kind < sizeof(r->args) ? rec->kind : 0];
-
-	store_int(s, STMT_EVENT, 1, (int64_t)r->n.events);
-	store_int(s, STMT_EVENT, 2, (int64_t)ts);
-	bind_event(r, 3, dur, dur >= 0);
-	store_int(s, STMT_EVENT, 4, rec->kind);
-	store_int(s, STMT_EVENT, 5, track);
-	bind_event(r, 6, during, during != 0);
-	for (int i = 0; i < 6; i++)
-		bind_event(r, 7 + i, (int64_t)rec->a[i], i < args);
-	return store_run(s, STMT_EVENT, e);
-}
-
-static int store_payload(
-	struct rows *r, const struct ew_rec *rec, const void *payload, struct err *e)
-{
-	struct store *s = r->store;
-
-	store_int(s, STMT_PAYLOAD, 1, (int64_t)r->n.events);
-	sqlite3_bind_blob(s->stmt[STMT_PAYLOAD], 2, payload, (int)rec->payload, SQLITE_STATIC);
-	r->n.payloads++;
-	return store_run(s, STMT_PAYLOAD, e);
-}
-
-static int store_loss(struct rows *r, unsigned track, const struct ew_rec *rec, struct err *e)
-{
-	struct store *s = r->store;
-
-	store_int(s, STMT_LOSS, 1, track);
-	store_int(s, STMT_LOSS, 2, (int64_t)rec->a[1]);
-	store_int(s, STMT_LOSS, 3, (int64_t)rec->ts);
-	store_int(s, STMT_LOSS, 4, (int64_t)rec->a[0]);
-	r->n.losses++;
-	r->n.lost += rec->a[0];
-	return store_run(s, STMT_LOSS, e);
-}
-
-static uint64_t in_order(struct rows_counts *n, uint64_t ts)
-{
-	if (n->events == 0)
-		n->first_ts = n->last_ts = ts;
-	if (ts < n->last_ts) {
-		n->late++;
-		if (n->last_ts - ts > n->late_max_ns)
-			n->late_max_ns = n->last_ts - ts;
-		ts = n->last_ts;
-	}
-	n->last_ts = ts;
-	return ts;
-}
-
-int rows_add(struct rows *r, unsigned track, const struct ew_rec *rec, const void *payload,
+int rows_add(struct rows *r, unsigned track, const struct ew_rec *given, const void *payload,
 	struct err *e)
 {
+	unsigned present = (1u << r->args[given->kind < sizeof(r->args) ? given->kind : 0]) - 1;
 	struct rows_track *t = r->track[track];
-	uint64_t ts = in_order(&r->n, rec->ts);
+	uint64_t ts = event_row_begin(&r->n, given->ts);
+	struct ew_rec rec = *given;
 	int64_t dur = -1, during;
 	int ret;
 
-	r->n.events++; /* its id: from 1 */
-	ret = track_state(r, track, rec, ts, payload, &dur, e);
-	during = rec->kind == EW_RUN_ENTER ? (int64_t)rec->a[0] : t->during;
-	if (rec->kind == EW_RUN_ENTER)
+	ret = track_state(r, track, &rec, ts, payload, &dur, e);
+	during = rec.kind == EW_RUN_ENTER ? (int64_t)rec.a[0] : t->during;
+	if (rec.kind == EW_RUN_ENTER)
 		t->during = 0;
 	if (!ret)
-		ret = store_event(r, track, rec, ts, dur, during, e);
-	if (!ret && payload && rec->kind != EW_RUN_EXIT)
-		ret = store_payload(r, rec, payload, e);
-	if (!ret && rec->kind == EW_LOST)
-		ret = store_loss(r, track, rec, e);
+		ret = event_row_store(r->store, &r->n, track, &rec, ts, dur, during, present, e);
+	if (!ret && payload && rec.kind != EW_RUN_EXIT)
+		ret = event_row_payload(r->store, &r->n, payload, rec.payload, e);
+	if (!ret && rec.kind == EW_LOST)
+		ret = event_row_loss(r->store, &r->n, track, rec.a[1], rec.ts, rec.a[0], e);
 	return ret;
+}
+
+/* --- tracepoints of the host ---------------------------------------------------------------- */
+
+void rows_join(struct rows *r)
+{
+	r->joined = true;
+	host_rows_init(&r->host, r->store, &r->n, r->tracks);
+}
+
+int rows_thread(struct rows *r, unsigned track, uint32_t task, struct err *e)
+{
+	return host_rows_own(&r->host, task, track, e);
+}
+
+int rows_add_host(struct rows *r, const struct host_event *ev, struct err *e)
+{
+	unsigned track = host_rows_track(&r->host, ev->task);
+
+	return host_rows_add(
+		&r->host, ev, track && track <= r->tracks ? r->track[track]->during : 0, e);
 }

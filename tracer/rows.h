@@ -6,8 +6,10 @@
 #ifndef EXITWALK_TRACER_ROWS_H
 #define EXITWALK_TRACER_ROWS_H
 
-#include "probe.h"
-#include "store.h"
+#include <stdatomic.h>
+
+#include "event_row.h"
+#include "host_rows.h"
 
 #define ROWS_TRACKS_MAX 320 /* the most vCPUs (ACPI_MAX_CPUS), and threads for I/O */
 #define ROWS_DISPATCH_DEPTH 8
@@ -15,6 +17,8 @@
 /* An exit from its run_exit until its run_enter: what vm_exit will say. */
 struct rows_exit {
 	bool open, stored, changed; /* stored: a commit wrote it while it was open */
+	bool hw;                    /* it is an exit of the hardware: host_rows stores it */
+	int64_t number;             /* the VMM's for it: its id, unless there are tracepoints */
 	int64_t id, event_id, reason;
 	uint64_t ts, t_dispatch, t_done, t_entry; /* 0: did not happen (yet) */
 	uint64_t value, accesses;
@@ -56,20 +60,15 @@ struct rows_track {
 	uint64_t dispatch[ROWS_DISPATCH_DEPTH];
 };
 
-struct rows_counts {
-	uint64_t events, exits, payloads, losses, lost;
-	uint64_t first_ts, last_ts;
-	uint64_t late,
-		late_max_ns; /* records that came after the window, and by how much at most */
-};
-
 struct rows {
 	struct store *store;
 	struct insn_memo *memo;
-	unsigned event_bound;    /* parameters of STMT_EVENT that are not NULL */
 	unsigned char args[256]; /* by kind: how many arguments it has */
 	struct rows_counts n;
 	struct rows_track *track[ROWS_TRACKS_MAX + 1]; /* by track id, from 1 */
+	unsigned tracks;
+	bool joined;           /* there are tracepoints of the host too, and ids count all exits */
+	struct host_rows host; /* if so */
 };
 
 int rows_init(struct rows *r, struct store *store, struct err *e);
@@ -77,6 +76,15 @@ void rows_destroy(struct rows *r);
 
 /* Makes room for a track: before records of it come. */
 int rows_add_track(struct rows *r, unsigned track, struct err *e);
+
+/* From here on the exits of the tracks are joined with those that host events speak of. No more tracks
+ * are added after it. */
+void rows_join(struct rows *r);
+
+/* One event of the host's tracepoints, in time order with rows_add(). A task that is the thread of a track
+ * (rows_thread) is that track. */
+int rows_add_host(struct rows *r, const struct host_event *ev, struct err *e);
+int rows_thread(struct rows *r, unsigned track, uint32_t task, struct err *e);
 
 /* Stores one record. A time before the last one's is raised to it, and counted: event.id stays in
  * time order. 0 or -errno of the database. */

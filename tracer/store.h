@@ -25,6 +25,7 @@ struct store {
 	sqlite3_stmt *stmt[STMT_MAX];
 	int lock; /* holds the flock that says: somebody records into this file */
 	bool in_transaction;
+	unsigned event_bound; /* parameters of STMT_EVENT that are not NULL */
 };
 
 /*

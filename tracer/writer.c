@@ -23,20 +23,58 @@ void writer_destroy(struct writer *w)
 	rows_destroy(&w->rows);
 }
 
-int writer_add_ring(struct writer *w, struct ring *ring, struct err *e)
+int writer_add_ring(
+	struct writer *w, struct ring *ring, const _Atomic uint32_t *task, struct err *e)
 {
 	int ret = rows_add_track(&w->rows, w->rings + 1, e);
 
-	if (!ret)
-		w->ring[w->rings++] = ring;
-	return ret;
+	if (ret)
+		return ret;
+	w->task[w->rings] = task;
+	w->ring[w->rings++] = ring;
+	return 0;
 }
+
+void writer_add_host(struct writer *w, struct host_ring *host)
+{
+	rows_join(&w->rows);
+	w->host = host;
+	w->ring[w->rings++] = &host->ring;
+}
+
+/* --- tracepoints of the host ---------------------------------------------------------------- */
+
+/* The first time that a task is spoken of: is it the thread of one of the rings? */
+static int store_task(struct writer *w, const struct host_task *t)
+{
+	for (unsigned i = 0; i + 1 < w->rings; i++)
+		if (w->task[i] && *w->task[i] == t->task)
+			return rows_thread(&w->rows, i + 1, t->task, &w->err);
+	return host_rows_task(&w->rows.host, t->task, t->name, &w->err);
+}
+
+static int store_host(struct writer *w, const struct ew_rec *rec, const void *payload)
+{
+	struct host_event ev = {.rec = *rec};
+
+	if (rec->kind == 0 && rec->a[0] == HOST_MESSAGE_TASK)
+		return store_task(w, payload);
+	if (rec->kind == 0)
+		return host_rows_lost(
+			&w->rows.host, (uint32_t)rec->a[1], rec->a[2], rec->ts, rec->a[3], &w->err);
+	memcpy(&ev.task, payload, HOST_TAIL);
+	return rows_add_host(&w->rows, &ev, &w->err);
+}
+
+/* --- from the rings to the database ---------------------------------------------------------- */
 
 static int store_record(struct writer *w, unsigned i, const struct ew_rec *rec, const void *payload)
 {
 	int ret = store_begin(w->store, &w->err);
 
-	if (!ret)
+	if (!ret && w->host && w->ring[i] == &w->host->ring)
+		ret = store_host(w, rec, payload);
+	else if (!ret)
 		ret = rows_add(&w->rows, i + 1, rec, payload, &w->err);
 	if (w->uncommitted++ == 0)
 		w->begun = probe_now();
@@ -58,8 +96,8 @@ int writer_commit(struct writer *w)
 
 /*
  * Which ring has the oldest record, and up to which time its records may be taken in a row. A ring
- * that is empty may still deliver a record that was taken up to a window ago. Returns the ring's index
- * or -1.
+ * that is empty may still deliver a record that was taken up to a window ago; that of the host's
+ * tracepoints says itself up to when it is complete. Returns the ring's index or -1.
  */
 static int oldest(struct writer *w, uint64_t horizon, uint64_t *until)
 {
@@ -68,10 +106,13 @@ static int oldest(struct writer *w, uint64_t horizon, uint64_t *until)
 	int found = -1;
 
 	for (unsigned i = 0; i < w->rings; i++) {
-		uint64_t ts;
+		uint64_t ts = horizon;
 
+		/* Before the look at the ring: what comes after it is later than that. */
+		if (w->host && w->ring[i] == &w->host->ring)
+			ts = atomic_load_explicit(&w->host->until, memory_order_acquire);
 		rec = ring_peek(w->ring[i]);
-		ts = rec ? rec->ts : horizon;
+		ts = rec ? rec->ts : ts;
 		if (rec && (found < 0 || ts < first)) {
 			if (found >= 0 && first < second)
 				second = first;
@@ -178,7 +219,7 @@ int writer_start(struct writer *w, struct err *e)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (ret)
 		return err_set(e, -ret, "the writer thread cannot be started: %s", strerror(ret));
-	pthread_setname_np(w->thread, "exitwalk-writer");
+	pthread_setname_np(w->thread, WRITER_THREAD);
 	w->running = true;
 	return 0;
 }

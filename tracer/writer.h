@@ -8,18 +8,21 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include "ring.h"
+#include "host_ring.h"
 #include "rows.h"
 
 #define WRITER_COMMIT_ROWS 20000
 #define WRITER_COMMIT_NS 200000000u
+#define WRITER_THREAD "exitwalk-writer"
 #define WRITER_SLEEP_NS 1000000u
 
 struct writer {
 	struct store *store;
 	struct rows rows;
-	struct ring *ring[ROWS_TRACKS_MAX]; /* ring[i] is track i + 1 */
+	struct ring *ring[ROWS_TRACKS_MAX + 1];            /* ring[i] is track i + 1 */
+	const _Atomic uint32_t *task[ROWS_TRACKS_MAX + 1]; /* its thread's id, once known; NULL */
 	unsigned rings;
+	struct host_ring *host; /* NULL, or the last of ring[], which is of no track */
 	uint64_t window_ns;
 	uint64_t uncommitted, begun; /* events since the last commit; when the first of them came */
 	uint64_t cpu_ns;             /* the thread's CPU time, when it has ended */
@@ -33,8 +36,12 @@ struct writer {
 int writer_init(struct writer *w, struct store *store, uint64_t window_ns, struct err *e);
 void writer_destroy(struct writer *w); /* after writer_stop, or never started */
 
-/* Borrows the ring. Not while the thread runs. */
-int writer_add_ring(struct writer *w, struct ring *ring, struct err *e);
+/* Borrows the ring. Not while the thread runs. task: where the thread's id will stand, or NULL. */
+int writer_add_ring(
+	struct writer *w, struct ring *ring, const _Atomic uint32_t *task, struct err *e);
+
+/* Borrows the ring of the host's tracepoints. After all others. */
+void writer_add_host(struct writer *w, struct host_ring *host);
 
 int writer_start(struct writer *w, struct err *e);
 

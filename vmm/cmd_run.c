@@ -35,7 +35,8 @@ struct run {
 	struct run_linux linux_guest;
 	struct recorder *recorder;
 	struct run_console console;
-	char *cmdline; /* of the guest */
+	struct host_live *live; /* the host kernel's side; or NULL */
+	char *cmdline;          /* of the guest */
 	char entry_why[256];
 	enum ew_stop why;
 };
@@ -166,7 +167,12 @@ static int open_recording(struct run *r, struct err *e)
 			return no_track(r, e);
 	}
 	run_console_record(&r->console, r->recorder);
-	rc = recorder_start(r->recorder, e);
+	rc = run_host_create(&r->live, r->recorder, r->o->host_trace, e);
+	if (rc == 0)
+		rc = recorder_start(r->recorder, e);
+	/* Before the I/O thread is made: what this thread makes from then on is traced. */
+	if (rc == 0 && r->live)
+		rc = host_live_start(r->live, e);
 	return rc ? rc : machine_start_io(&r->machine, io, e);
 }
 
@@ -177,8 +183,11 @@ static int close_recording(struct run *r, struct err *e)
 
 	if (!r->recorder)
 		return 0;
+	host_live_stop(r->live);
 	failed = recorder_stop(r->recorder, e);
 	rc = describe_after(r->recorder, &r->machine, r->why, e);
+	if (rc == 0)
+		rc = run_host_describe(r->live);
 	if (rc == 0 && failed == 0 && r->config.is_linux)
 		rc = guest_kernel_describe(&r->machine.linux_kernel,
 			vcpu_cr3(&r->machine.cpus.vcpu[0]), r->recorder, e);
@@ -328,6 +337,7 @@ static int run_all(struct run *r, struct err *e)
 	if (rc)
 		return rc;
 	rc = run_guest(r, e);
+	host_live_free(r->live);
 	recorder_free(r->recorder);
 	machine_destroy(&r->machine);
 	return rc;

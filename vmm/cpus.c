@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "cpus.h"
 
@@ -108,6 +109,7 @@ static void *run_one(void *arg)
 	struct vcpu *v = arg;
 
 	name_thread(v->id);
+	PROBE(v->probe, EW_THREAD, (uint64_t)gettid());
 	vcpu_run(v);
 	return NULL;
 }
@@ -119,6 +121,7 @@ enum ew_stop cpus_run(struct cpus *c)
 
 	c->start = probe_now();
 	PROBE_AT(p, c->start, EW_MACHINE_START, 0);
+	PROBE(p, EW_THREAD, (uint64_t)gettid());
 	for (; started < c->count; started++) {
 		struct vcpu *v = &c->vcpu[started];
 		int rc = pthread_create(&v->thread, NULL, run_one, v);

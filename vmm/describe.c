@@ -158,7 +158,6 @@ static void meta_machine(struct steps *s, const struct machine *m, const struct 
 	META(s, "guest_cpu", "%s, without %s", cpu_model_name(c->cpu), without);
 	meta_drives(s, &m->drives, c);
 	META(s, "guest_debug", "not used (no single-step, no breakpoints)");
-	META(s, "tracefs", "not used");
 	META(s, "registers", "%s",
 		m->cpus.vcpu[0].sync_regs & KVM_SYNC_X86_REGS ? "KVM_CAP_SYNC_REGS"
 							      : "KVM_GET_REGS");

@@ -86,6 +86,7 @@ static void *run(void *arg)
 	struct pollfd p[FIRST + IO_THREAD_FDS] = {[STOP] = {t->stop_fd, POLLIN, 0},
 		[ENGINE] = {t->engine ? io_engine_fd(t->engine) : -1, POLLIN, 0}};
 
+	PROBE(t->probe, EW_THREAD, (uint64_t)gettid());
 	for (unsigned i = 0; i < t->watches; i++)
 		p[FIRST + i] = (struct pollfd){t->watch[i].fd, POLLIN, 0};
 	for (;;) {

@@ -32,6 +32,7 @@ enum {
 	KEY_INDIRECT,
 	KEY_CONSOLE,
 	KEY_NO_CONSOLE,
+	KEY_HOST_TRACE,
 };
 
 static const struct argp_option options[] = {
@@ -40,6 +41,10 @@ static const struct argp_option options[] = {
 	{"no-record", KEY_NO_RECORD, NULL, 0, "Run without recording", 1},
 	{"ring-slots", KEY_RING_SLOTS, "N", 0,
 		"Room for N records of 64 bytes between the vCPU and the writer (262144)", 1},
+	{"host-trace", KEY_HOST_TRACE, "WHEN", 0,
+		"Record the host kernel's side too, by its tracepoints: off; auto, if tracefs may be "
+		"used (root); on, or fail (off)",
+		1},
 	{"linux", KEY_LINUX, NULL, 0,
 		"Boot the distribution's Linux kernel (from /boot, else downloaded) with a small "
 		"initramfs and disk made for it, whose process writes in several ways",
@@ -133,6 +138,14 @@ static void disk(struct argp_state *state, struct run_options *o, const char *ar
 		argp_failure(state, 1, ENOMEM, "-d");
 	o->disk_given = true;
 	o->disks++;
+}
+
+static void host_trace(struct argp_state *state, struct run_options *o, const char *word)
+{
+	const char *words = run_host_option(&o->host_trace, word);
+
+	if (words)
+		argp_error(state, "--host-trace takes %s, not '%s'", words, word);
 }
 
 static void choice(struct argp_state *state, struct run_options *o, const char *option,
@@ -264,6 +277,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_INDIRECT:
 		o->drives.choice.indirect = true;
+		break;
+	case KEY_HOST_TRACE:
+		host_trace(state, o, arg);
 		break;
 	case KEY_NO_RECORD:
 		o->record = false;

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include "cpuid.h"
 #include "drive_options.h"
+#include "run_host.h"
 #include "tracer/err.h"
 
 /* Is standard input the guest's? AUTO: if it is a terminal, and so is standard output. */
@@ -37,6 +38,7 @@ struct run_options {
 	size_t ring_slots; /* 0: the recorder's default */
 	bool record, quiet;
 	enum run_console_mode console;
+	enum run_host_trace host_trace;
 	const char *kvm_device;
 };
 

@@ -38,7 +38,7 @@ static int setup(void **state)
 	for (int i = 0; i < TRACKS; i++) {
 		b->ring[i] = aligned_alloc(64, sizeof(*b->ring[i]));
 		assert_int_equal(ring_init(b->ring[i], SLOTS), 0);
-		assert_int_equal(writer_add_ring(&b->writer, b->ring[i], &e), 0);
+		assert_int_equal(writer_add_ring(&b->writer, b->ring[i], NULL, &e), 0);
 	}
 	*state = b;
 	return 0;

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host kernel's side of a VM that runs: its tracepoints, live, from instances of tracefs of our own
+ * into the recorder. The kernel filters by task where it can: in the instance of the VM's threads. What
+ * happens in other tasks' context (interrupts that workers of KVM raise, completions of the block layer)
+ * comes from a second instance, and the reader keeps what belongs to the VM.
+ */
+#ifndef EXITWALK_TRACER_HOST_LIVE_H
+#define EXITWALK_TRACER_HOST_LIVE_H
+
+#include "recorder.h"
+
+#define HOST_LIVE_THREAD "exitwalk-trace"
+
+struct host_live;
+
+struct host_live_opts {
+	pid_t pid;     /* the process of the VM */
+	bool emulated; /* the backend emulates ring 0: kvm_emulate_insn would be every instruction */
+	bool syscalls; /* also its system calls: needed where the VMM does not say them itself */
+};
+
+/*
+ * Before recorder_start(), after the last track: makes the instances, switches tracepoints on, and says in
+ * meta which, and which are missing. *out NULL: it cannot be done here, the sentence says why.
+ */
+int host_live_create(
+	struct host_live **out, struct recorder *r, const struct host_live_opts *o, struct err *e);
+
+/*
+ * After recorder_start(): from here on what the process's threads do is recorded; only the calling thread
+ * and those that the process makes later if the process is this one, all that it has if it is another.
+ */
+int host_live_start(struct host_live *h, struct err *e);
+
+/* Ends it; everything up to now is with the recorder then. Before recorder_stop(). NULL is fine. */
+void host_live_stop(struct host_live *h);
+
+/* After recorder_stop(): what was lost, into meta. */
+int host_live_describe(struct host_live *h);
+
+/* Removes the instances. NULL is fine. */
+void host_live_free(struct host_live *h);
+
+/* So far; for a line that shows that something happens. */
+struct host_live_counts {
+	uint64_t events, exits, lost;
+};
+void host_live_counts(const struct host_live *h, struct host_live_counts *n);
+
+#endif
