@@ -21,6 +21,16 @@ struct check {
 __attribute__((format(printf, 4, 5))) void check_say(
 	struct check *c, enum check_verdict verdict, const char *name, const char *fmt, ...);
 
+/* After a pass that says only the first failure of a kind: that there was none, or how many more. */
+static inline void check_result(
+	struct check *c, unsigned failures, const char *name, const char *ok)
+{
+	if (!failures)
+		check_say(c, CHECK_OK, name, "%s", ok);
+	else if (failures > 1)
+		check_say(c, CHECK_FAIL, name, "and %u more rows", failures - 1);
+}
+
 /* Each returns 0 when it could look (whatever it found), or -errno with a sentence. */
 int check_file(struct check *c, struct err *e);   /* SQLite's own check, state, seal */
 int check_names(struct check *c, struct err *e);  /* enum_name, event_kind against this program's */

@@ -208,14 +208,6 @@ static int walk(struct pass *p)
 	return ret ? ret : extra_exits(p);
 }
 
-static void say_result(struct check *c, unsigned failures, const char *name, const char *ok)
-{
-	if (!failures)
-		check_say(c, CHECK_OK, name, "%s", ok);
-	else if (failures > 1)
-		check_say(c, CHECK_FAIL, name, "and %u more rows", failures - 1);
-}
-
 int check_events(struct check *c, struct err *e)
 {
 	struct pass p = {.c = c, .e = e, .last_ts = INT64_MIN};
@@ -223,6 +215,8 @@ int check_events(struct check *c, struct err *e)
 
 	if (host_trace_is(c->db))
 		return check_host_events(c, e);
+	if (host_trace_joined(c->db))
+		return check_joined_events(c, e);
 	ret = sql_prepare(c->db, &p.vm_exit, e,
 		"SELECT event_id, track, t_exit, t_entry, t_dispatch, t_done FROM vm_exit WHERE id ="
 		" ?1");
@@ -230,10 +224,11 @@ int check_events(struct check *c, struct err *e)
 	if (!ret)
 		ret = walk(&p);
 	if (!ret) {
-		say_result(c, p.order, "order", "no event is earlier than the one in front of it");
-		say_result(c, p.pairs, "pairs",
+		check_result(
+			c, p.order, "order", "no event is earlier than the one in front of it");
+		check_result(c, p.pairs, "pairs",
 			"every exit has its entry, and every event of a vCPU stands in its exit");
-		say_result(c, p.exits, "exits", "vm_exit agrees with the events");
+		check_result(c, p.exits, "exits", "vm_exit agrees with the events");
 	}
 	sqlite3_finalize(p.vm_exit);
 	free(p.track);

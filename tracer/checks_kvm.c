@@ -12,8 +12,8 @@
 
 struct comparison {
 	struct check *c;
-	bool lost;              /* records were lost: nothing has to agree */
-	int64_t returns, vcpus; /* sums of what agreed */
+	bool lost;                      /* records were lost: nothing has to agree */
+	int64_t returns, vcpus, traced; /* sums of what agreed */
 	bool counted, disagreed;
 	bool emulated; /* the backend emulates I/O instructions instead of trapping them */
 };
@@ -103,6 +103,19 @@ static void compare_exits(struct comparison *k, const struct kvm_account *a)
 		a->exits, a->vcpu, caused);
 }
 
+/* vcpu_enter_guest() counts where kvm_exit fires. */
+static void compare_traced(struct comparison *k, const struct kvm_account *a)
+{
+	if (a->exits == KVM_NO_COUNT || !a->traced)
+		return;
+	k->traced += a->traced;
+	if (a->exits != a->traced)
+		CONTRADICTS(k,
+			"KVM counts %" PRId64 " exits of vCPU %" PRId64 ", %" PRId64
+			" kvm_exit are recorded%s",
+			a->exits, a->vcpu, a->traced, k->lost ? ": records were lost" : "");
+}
+
 static int compare(void *ctx, const struct kvm_account *a)
 {
 	struct comparison *k = ctx;
@@ -111,6 +124,7 @@ static int compare(void *ctx, const struct kvm_account *a)
 	compare_io(k, a);
 	compare_others(k, a);
 	compare_exits(k, a);
+	compare_traced(k, a);
 	return 0;
 }
 
@@ -164,6 +178,11 @@ int check_kvm_stats(struct check *c, struct err *e)
 			"KVM counts %" PRId64
 			" returns of KVM_RUN (fpu_reload)%s, and so many are recorded",
 			k.returns, k.vcpus > 1 ? " over all vCPUs" : "");
+	if (!k.disagreed && k.traced)
+		check_say(c, CHECK_OK, "kvm",
+			"KVM counts %" PRId64
+			" exits of the hardware%s, and so many kvm_exit are recorded",
+			k.traced, k.vcpus > 1 ? " over all vCPUs" : "");
 	if (k.emulated)
 		check_say(c, CHECK_NOTE, "kvm",
 			"io_exits stays 0 on this backend, which emulates I/O instructions instead of"

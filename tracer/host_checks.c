@@ -151,14 +151,6 @@ static int walk(struct pass *p)
 	return ret;
 }
 
-static void say_result(struct check *c, unsigned failures, const char *name, const char *ok)
-{
-	if (!failures)
-		check_say(c, CHECK_OK, name, "%s", ok);
-	else if (failures > 1)
-		check_say(c, CHECK_FAIL, name, "and %u more rows", failures - 1);
-}
-
 int check_host_events(struct check *c, struct err *e)
 {
 	struct pass p = {.c = c, .e = e, .last_ts = INT64_MIN};
@@ -174,9 +166,10 @@ int check_host_events(struct check *c, struct err *e)
 	if (!ret)
 		ret = walk(&p);
 	if (!ret) {
-		say_result(c, p.order, "order", "no event is earlier than the one in front of it");
-		say_result(c, p.pairs, "pairs", "every event stands in its exit");
-		say_result(c, p.rows, "exits", "vm_exit agrees with the events");
+		check_result(
+			c, p.order, "order", "no event is earlier than the one in front of it");
+		check_result(c, p.pairs, "pairs", "every event stands in its exit");
+		check_result(c, p.rows, "exits", "vm_exit agrees with the events");
 	}
 	if (!ret && p.unended)
 		check_say(c, CHECK_NOTE, "pairs",

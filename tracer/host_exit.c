@@ -113,6 +113,9 @@ static void bind_kvm(struct store *s, const struct host_exit *x)
 /* What the VMM was told is what it was asked for. */
 static void bind_vmm(struct store *s, const struct host_exit_vmm *v)
 {
+	/* kvm_userspace_exit does not say it where KVM_RUN returns with an error. */
+	if (v)
+		bind(s, 7, v->reason, true);
 	if (v && v->p.space < EW_SPACE_MAX) {
 		bind(s, 8, v->p.space, true);
 		bind(s, 9, (int64_t)v->p.addr, true);

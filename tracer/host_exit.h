@@ -25,7 +25,7 @@ struct host_exit_vmm {
 	uint8_t insn[16];
 	unsigned insn_len; /* 0: not known */
 	uint64_t insn_rip, value, t_dispatch, t_done;
-	int64_t region, result;
+	int64_t region, result, reason;
 };
 
 /* rec: the kvm_exit, whose a[0] is the exit's number already. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Recordings whose evidence is the host's tracepoints, and nothing that a VMM says of itself. */
+/* Recordings with the host's tracepoints: alone, or beside what a VMM says of itself. */
 #ifndef EXITWALK_TRACER_HOST_TRACE_H
 #define EXITWALK_TRACER_HOST_TRACE_H
 
 #include "check.h"
 #include "derive.h"
 
-/* Is it one? */
+/* Is it the tracepoints alone? */
 bool host_trace_is(sqlite3 *db);
 
 /* Tables request, step, absent and budget of such a recording. */
@@ -14,5 +14,11 @@ int host_derive(struct derive *d);
 
 /* check_events() for such a recording: order, exits and entries, vm_exit against its events. */
 int check_host_events(struct check *c, struct err *e);
+
+/* Does it have both, in one numbering of exits? */
+bool host_trace_joined(sqlite3 *db);
+
+/* check_events() for that: also whether both sides say the same of each exit. */
+int check_joined_events(struct check *c, struct err *e);
 
 #endif

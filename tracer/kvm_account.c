@@ -72,7 +72,7 @@ static int load_counters(sqlite3 *db, struct kvm_account *a, struct err *e)
 
 #define RETURNS_OF_VCPU                                                                            \
 	" FROM vm_exit x JOIN track t ON t.id = x.track AND t.vcpu = ?1 LEFT JOIN enum_name n ON"  \
-	" n.enum = 'kvm_exit' AND n.value = x.kvm_reason"
+	" n.enum = 'kvm_exit' AND n.value = x.kvm_reason WHERE x.kvm_reason NOT NULL"
 
 static int load_returns(sqlite3 *db, struct kvm_account *a, struct err *e)
 {
@@ -96,6 +96,17 @@ static int load_returns(sqlite3 *db, struct kvm_account *a, struct err *e)
 	}
 	sqlite3_finalize(row);
 	return ret;
+}
+
+static int load_traced(sqlite3 *db, struct kvm_account *a, struct err *e)
+{
+	char sql[128];
+
+	snprintf(sql, sizeof(sql),
+		"SELECT count(*) FROM vm_exit x JOIN track t ON t.id = x.track AND t.vcpu = %" PRId64
+		" WHERE x.isa NOT NULL",
+		a->vcpu);
+	return sql_get_int(db, e, sql, &a->traced);
 }
 
 int kvm_account_claimed(sqlite3 *db, int64_t *all, int64_t *mmio, struct err *e)
@@ -145,6 +156,8 @@ int kvm_account_each(
 		ret = load_counters(db, &a, e);
 		if (!ret)
 			ret = load_returns(db, &a, e);
+		if (!ret)
+			ret = load_traced(db, &a, e);
 		if (!ret)
 			ret = each(ctx, &a);
 	}
@@ -204,10 +217,41 @@ static int say_class(const struct table *t, const struct kvm_account *a, enum kv
 	return say(t, a->vcpu, class_name[class], a->class[class], what);
 }
 
+/* What each exit was, by the hardware's own reason. */
+static int say_traced(const struct table *t, const struct kvm_account *a)
+{
+	sqlite3_stmt *row = NULL;
+	int ret = say(t, a->vcpu, "exits", a->traced,
+		"recorded, one per kvm_exit, and KVM counts as many; of them");
+
+	if (!ret)
+		ret = sql_prepare(t->db, &row, t->e,
+			"SELECT v.hw_reason_name, count(*), count(v.kvm_reason) FROM v_exit v WHERE v.vcpu ="
+			" ?1 AND v.isa NOT NULL GROUP BY v.hw_reason ORDER BY 2 DESC, 1");
+	if (!ret)
+		sqlite3_bind_int64(row, 1, a->vcpu);
+	while (!ret && (ret = sql_step(row, t->e)) > 0) {
+		const char *name = (const char *)sqlite3_column_text(row, 0);
+		int64_t back = sqlite3_column_int64(row, 2);
+		char what[80] = "";
+
+		if (back)
+			snprintf(what, sizeof(what),
+				"%" PRId64 " returned to the VMM, KVM served the others", back);
+		ret = say(t, a->vcpu, name ? name : "?", sqlite3_column_int64(row, 1), what);
+	}
+	sqlite3_finalize(row);
+	return ret;
+}
+
 static int say_exits(const struct table *t, const struct kvm_account *a)
 {
 	int64_t rest = kvm_account_rest(a), mmio = kvm_account_mmio(a);
-	int ret = say(t, a->vcpu, "exits", a->exits,
+	int ret;
+
+	if (a->traced && a->traced == a->exits)
+		return say_traced(t, a);
+	ret = say(t, a->vcpu, "exits", a->exits,
 		"counted by KVM, as often as the tracepoint kvm_exit fires; of them");
 
 	for (int i = 0; !ret && i < KVM_CLASS_MAX; i++)

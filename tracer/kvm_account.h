@@ -54,6 +54,7 @@ struct kvm_account {
 	int64_t windows;    /* request_irq_exits: vcpu_run() */
 	/* Recorded returns: all, and by reason. */
 	int64_t rows, row[KVM_RET_MAX];
+	int64_t traced;  /* exits of the hardware that are recorded, one per kvm_exit */
 	int64_t strings; /* of KVM_RET_IO: string instructions, which may return several times */
 	/* Notifies that ioeventfds took, by MMIO: of all vCPUs, so 0 unless this is the only one. */
 	int64_t claimed;

@@ -77,7 +77,8 @@ static int give_vmm(struct rows *r, unsigned track, struct rows_exit *x, struct 
 		.t_dispatch = x->t_dispatch,
 		.t_done = x->t_done,
 		.region = x->region,
-		.result = x->result};
+		.result = x->result,
+		.reason = x->reason};
 	const uint8_t *insn;
 
 	vmm.insn_len = insn_memo_locate(r->memo, &x->p, &vmm.insn_rip, &insn);
