@@ -106,6 +106,8 @@ static void test_writes(void **state)
 	assert_int_equal(fake_count(&m->fake, EW_QUEUE_POP), 0);
 	assert_int_equal(fake_count(&f.io, EW_QUEUE_NOTIFY), 0);
 	assert_int_equal(fake_count(&f.io, EW_QUEUE_USED), REQUESTS);
+	assert_int_equal(f.io.rec[n].kind, EW_THREAD);
+	assert_int_not_equal(f.io.rec[n++].a[0], (uint64_t)gettid());
 	while (f.io.rec[n].kind == EW_IO_SLEEP || f.io.rec[n].kind == EW_LOCK_WAIT)
 		n++;
 	assert_int_equal(f.io.rec[n].a[3], EW_KICK_VIA_VCPU);
