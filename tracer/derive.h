@@ -40,7 +40,7 @@ struct notify {
 	struct mark exit;   /* the run_exit of exit_id */
 	struct mark before; /* the run_enter in front of it */
 	struct mark entry;  /* the run_enter that ends it */
-	struct mark signal, signal_ret;
+	struct mark signal; /* the io_signal that wakes the I/O thread for it */
 	uint16_t avail_idx;
 	size_t next; /* the next one of the same queue, or NO_INDEX */
 };

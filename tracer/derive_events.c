@@ -89,7 +89,7 @@ static struct track_state *find_track(struct pass *p, int64_t id)
 	if (derive_grow((void **)&p->track, &p->tracks_cap, p->tracks, sizeof(*p->track), p->d->e))
 		return NULL;
 	p->track[p->tracks] = (struct track_state){
-		.id = id, .entering = NO_INDEX, .active = NO_INDEX, .signalling = NO_INDEX};
+		.id = id, .entering = NO_INDEX, .active = NO_INDEX};
 	return &p->track[p->tracks++];
 }
 
@@ -280,7 +280,7 @@ static int run_enter(struct pass *p, struct track_state *t, const struct event_r
 		if (d->notify[i].track == t->id)
 			d->notify[i].entry = now;
 	}
-	t->entering = t->active = t->signalling = NO_INDEX;
+	t->entering = t->active = NO_INDEX;
 	t->acked.n = 0;
 	t->run_enter = now;
 	t->exit_id = 0;
@@ -319,7 +319,6 @@ static int one_event(struct pass *p, const struct event_row *ev)
 	case EW_QUEUE_NOTIFY:
 		return queues_notify(&p->queues, t, ev);
 	case EW_IO_SIGNAL:
-	case EW_IO_SIGNAL_RET:
 		return queues_signal(&p->queues, t, ev);
 	case EW_IO_WAKE:
 		return queues_wake(&p->queues, ev);

@@ -99,25 +99,17 @@ int queues_notify(struct queues *q, struct track_state *t, const struct event_ro
 	return 0;
 }
 
-/* IO_SIGNAL and IO_SIGNAL_RET follow the notify in its exit. */
-int queues_signal(struct queues *q, struct track_state *t, const struct event_row *ev)
+/* It follows the notify in its exit. */
+int queues_signal(struct queues *q, const struct track_state *t, const struct event_row *ev)
 {
 	struct queue_state *s = find_queue(q, ev->a[0], ev->a[1]);
-	struct notify *n = t->signalling == NO_INDEX ? NULL : &q->d->notify[t->signalling];
+	struct notify *n;
 
 	if (!s)
 		return -ENOMEM;
-	if (ev->kind == EW_IO_SIGNAL_RET) {
-		if (n && n->exit_id == t->exit_id && !n->signal_ret.event)
-			n->signal_ret = (struct mark){ev->id, ev->ts};
-		return 0;
-	}
-	t->signalling = s->back;
 	n = s->back == NO_INDEX ? NULL : &q->d->notify[s->back];
 	if (n && n->track == t->id && n->exit_id == t->exit_id && !n->signal.event)
 		n->signal = (struct mark){ev->id, ev->ts};
-	else
-		t->signalling = NO_INDEX;
 	return 0;
 }
 

@@ -21,7 +21,6 @@ struct track_state {
 	int64_t exit_id;             /* 0: in KVM_RUN, or no vCPU */
 	size_t entering;             /* the call whose ENTER marker's exit has not ended yet */
 	size_t active;               /* the last request with events in the current exit */
-	size_t signalling;           /* the notify for which the eventfd was written last */
 	struct index_list acked;     /* requests that the current exit acknowledges */
 	struct index_list filled;    /* in the submission queue, and not yet submitted */
 	struct index_list submitted; /* by the io_uring_enter that goes on or was last */
@@ -41,7 +40,7 @@ void queues_end(struct queues *q);
 
 /* Each: 0, or -ENOMEM with a sentence. What other kinds of events say is not asked. */
 int queues_notify(struct queues *q, struct track_state *t, const struct event_row *ev);
-int queues_signal(struct queues *q, struct track_state *t, const struct event_row *ev);
+int queues_signal(struct queues *q, const struct track_state *t, const struct event_row *ev);
 int queues_wake(struct queues *q, const struct event_row *ev);
 /* The queue or the whole device (queue -1) begins anew: indexes count from 0. */
 int queues_reset(struct queues *q, int64_t device, int64_t queue);

@@ -165,8 +165,10 @@ static int put_named_event(struct writer *w, const struct event_row *ev)
 	if (!ret && stage >= 7 && derive_numbered(ev->kind))
 		ret = put_host_block(w);
 	note(w, ev);
+	if (stage)
+		w->thread_stage = stage;
 	if (!ret)
-		ret = steps_event(w, stage ? stage : w->stage, ev);
+		ret = steps_event(w, w->thread_stage, ev);
 	if (!ret && (ev->id == r->irq_ret.event || (ev->id == r->irq.event && !r->irq_ret.event)))
 		ret = put_inject(w);
 	return ret;
@@ -224,6 +226,8 @@ static int put_one(struct writer *w, size_t i)
 		return steps_event(w, w->stage == 1 ? 1 : 8, ev);
 	if (ev->kind == EW_RUN_EXIT || ev->exit_id)
 		return put_other_event(w, i);
+	if (!derive_is_vcpu(w->d, ev->track))
+		return steps_event(w, w->thread_stage, ev);
 	return steps_event(w, steps_kind_stage(ev->kind) ?: w->stage, ev);
 }
 
@@ -360,6 +364,7 @@ static int one_request(struct writer *w)
 	ret = load_events(w);
 	w->steps = w->exits = w->current = w->handler = 0;
 	w->stage = w->kick_stage = 0;
+	w->thread_stage = 5;
 	w->carrier = 0;
 	w->kicked = w->acked = w->host = w->host_said = w->inject = w->returned = false;
 	if (ret)

@@ -15,13 +15,14 @@ struct writer {
 	struct event_row *ev; /* the kick in front of the window (where there is one), the window */
 	size_t n, cap, in_front;
 	int64_t steps, exits;
-	size_t carrier;  /* index in carriers, at the event that is looked at */
-	int64_t current; /* the request whose event was the last one on the thread's track */
-	int64_t handler; /* the exit in which the interrupt handler asks; 0: none yet */
-	int stage;       /* of the last step */
-	int kick_stage;  /* of the last step of the kick's exit: within it it never goes back */
-	bool kicked;     /* the driver's notification is behind us, or there is none */
-	bool acked;      /* an exit of the interrupt handler was seen */
+	size_t carrier;   /* index in carriers, at the event that is looked at */
+	int64_t current;  /* the request whose event was the last one on the thread's track */
+	int64_t handler;  /* the exit in which the interrupt handler asks; 0: none yet */
+	int stage;        /* of the last step */
+	int kick_stage;   /* of the last step of the kick's exit: within it it never goes back */
+	int thread_stage; /* of the last step that names the request */
+	bool kicked;      /* the driver's notification is behind us, or there is none */
+	bool acked;       /* an exit of the interrupt handler was seen */
 	bool host, host_said; /* a host system call was made; what is below it was said */
 	bool inject;          /* an interrupt was raised: what KVM did with it is to be said */
 	bool returned;        /* the call's end was put */

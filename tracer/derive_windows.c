@@ -141,9 +141,7 @@ static void carried_in(const struct derive *d, const struct request *r, struct c
 		hand_to(c, k->track, later(begin, k->before));
 	if (k && k->track != r->track) {
 		struct mark from = r->wake.event ? r->wake : r->pop;
-		struct mark left = k->signal_ret.event ? k->signal_ret
-				   : k->signal.event   ? k->signal
-						       : k->at;
+		struct mark left = k->signal.event ? k->signal : k->at;
 
 		if (left.event < from.event)
 			hand_to(c, CARRIER_NONE, left);

@@ -30,7 +30,7 @@ static const char *column(sqlite3_stmt *row, int i)
 /* Requests of imported recordings have no device of their own. */
 static bool imported(sqlite3_stmt *row)
 {
-	return sqlite3_column_int64(row, 14) == 0;
+	return sqlite3_column_int64(row, 15) == 0;
 }
 
 static void print_call(const struct textout *o, sqlite3_stmt *row)
@@ -64,7 +64,9 @@ static int print_heading(
 	int ret = sql_prepare(db, &row, e,
 		"SELECT v.device, v.type, v.sector, v.bytes, v.status, v.t_first_ns, v.t_last_ns,"
 		" c.text, c.ret, c.pid, c.comm, c.path, v.exits,"
-		" (SELECT count(*) FROM request x WHERE x.guest_call = q.guest_call), q.device"
+		" (SELECT count(*) FROM request x WHERE x.guest_call = q.guest_call),"
+		" (SELECT count(*) FROM request x WHERE x.guest_call = q.guest_call AND x.id <> q.id"
+		" AND x.t_first < q.t_last AND x.t_last > q.t_first), q.device"
 		" FROM v_request v JOIN request q ON q.id = v.id LEFT JOIN v_call c ON c.id ="
 		" q.guest_call WHERE v.id = ?1");
 
@@ -89,10 +91,11 @@ static int print_heading(
 		textout_put(o, text, 0);
 		putc('\n', o->f);
 		if (sqlite3_column_int64(row, 13) > 1)
-			fprintf(o->f,
-				"(one of %d requests of this system call, which share its time"
-				" between them)\n",
-				sqlite3_column_int(row, 13));
+			fprintf(o->f, "(one of %d requests of this system call, %s)\n",
+				sqlite3_column_int(row, 13),
+				sqlite3_column_int64(row, 14)
+					? "some of them at the same time"
+					: "which share its time between them");
 	}
 	sqlite3_finalize(row);
 	return ret < 0 ? ret : 0;
@@ -142,6 +145,17 @@ static void print_wrapped(const struct textout *o, const char *text, const char 
 	} while (*rest);
 }
 
+/* Whose steps follow, where there are several. */
+static void print_actor(const struct textout *o, const char *actor)
+{
+	fprintf(o->f, "  %*s %*s  ", W_TIME, "", W_TIME, "");
+	textout_style(o, STYLE_BOLD);
+	textout_put(o, textout_pick(o, "▸ ", "> "), 0);
+	textout_put(o, actor, 0);
+	textout_style(o, STYLE_PLAIN);
+	putc('\n', o->f);
+}
+
 /* ts_ns, layer label, evidence, text */
 static void print_step(
 	const struct textout *o, sqlite3_stmt *row, const struct heading *h, int64_t *before)
@@ -168,48 +182,21 @@ static void print_step(
 		textout_style(o, STYLE_PLAIN);
 }
 
-/* Does more than one thread have a part in it? Then each step's thread is worth a line. */
-static int several_threads(sqlite3 *db, int64_t request, bool *several, struct err *e)
-{
-	sqlite3_stmt *row = NULL;
-	int ret = sql_prepare(db, &row, e,
-		"SELECT count(DISTINCT e.track) > 1 FROM step s JOIN event e ON e.id = s.event_id"
-		" WHERE s.request_id = ?1 AND s.what IN ('event', 'handover')");
-
-	if (!ret) {
-		sqlite3_bind_int64(row, 1, request);
-		ret = sql_step(row, e);
-	}
-	*several = ret > 0 && sqlite3_column_int(row, 0);
-	sqlite3_finalize(row);
-	return ret < 0 ? ret : 0;
-}
-
-static void print_thread(const struct textout *o, const char *name)
-{
-	textout_style(o, STYLE_DIM);
-	fprintf(o->f, "  %*s thread ", W_TIME + 1 + W_TIME, "");
-	textout_put(o, name, 0);
-	putc('\n', o->f);
-	textout_style(o, STYLE_PLAIN);
-}
-
 static int print_steps(sqlite3 *db, const struct textout *o, int64_t request,
 	const struct heading *h, struct err *e)
 {
 	sqlite3_stmt *row = NULL;
 	int64_t before = INT64_MIN;
-	bool several = false;
-	char thread[64] = "";
-	int stage = -1;
-	int ret = several_threads(db, request, &several, e);
-
-	if (!ret)
-		ret = sql_prepare(db, &row, e,
-			"SELECT s.stage, s.ts_ns, l.label, s.evidence, s.text, g.name, s.actor FROM v_step s"
-			" LEFT JOIN enum_name l ON l.enum = 'layer' AND l.name = s.layer"
-			" LEFT JOIN enum_name g ON g.enum = 'stage' AND g.value = s.stage"
-			" WHERE s.request_id = ?1 ORDER BY s.n");
+	int stage = -1, track = -1;
+	int ret = sql_prepare(db, &row, e,
+		"WITH who AS (SELECT p.n, e.track FROM step p JOIN event e ON e.id = p.event_id"
+		" WHERE p.request_id = ?1)"
+		" SELECT s.stage, s.ts_ns, l.label, s.evidence, s.text, g.name,"
+		" CASE WHEN (SELECT min(track) <> max(track) FROM who) THEN w.track END, t.name"
+		" FROM v_step s LEFT JOIN who w ON w.n = s.n LEFT JOIN track t ON t.id = w.track"
+		" LEFT JOIN enum_name l ON l.enum = 'layer' AND l.name = s.layer"
+		" LEFT JOIN enum_name g ON g.enum = 'stage' AND g.value = s.stage"
+		" WHERE s.request_id = ?1 ORDER BY s.n");
 
 	if (!ret)
 		sqlite3_bind_int64(row, 1, request);
@@ -221,10 +208,10 @@ static int print_steps(sqlite3 *db, const struct textout *o, int64_t request,
 			snprintf(title, sizeof(title), "%d %s", stage, column(row, 5));
 			textout_heading(o, title);
 		}
-		if (several && sqlite3_column_type(row, 1) != SQLITE_NULL &&
-			strncmp(thread, column(row, 6), sizeof(thread) - 1) != 0) {
-			snprintf(thread, sizeof(thread), "%s", column(row, 6));
-			print_thread(o, thread);
+		if (sqlite3_column_type(row, 6) != SQLITE_NULL &&
+			sqlite3_column_int(row, 6) != track) {
+			track = sqlite3_column_int(row, 6);
+			print_actor(o, column(row, 7));
 		}
 		print_step(o, row, h, &before);
 		ret = 0;

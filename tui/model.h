@@ -27,7 +27,7 @@ enum model_mode {
 	MODEL_MODES
 };
 
-enum model_what { WHAT_EVENT, WHAT_FRAME, WHAT_INSN, WHAT_ABSENT };
+enum model_what { WHAT_EVENT, WHAT_FRAME, WHAT_INSN, WHAT_HANDOVER, WHAT_ABSENT };
 
 /* One line of the list that the cursor is in: a step, an event or a request, by its key. */
 struct row {
@@ -138,6 +138,8 @@ enum find_result model_find(
  * event is part of, or NULL.
  */
 const struct request *model_request(const struct model *m);
+/* Is the path of the current request one of several threads? */
+bool model_several(const struct model *m);
 
 /*
  * What a pane says about the cursor's place. Never empty: what is missing is said, and what to

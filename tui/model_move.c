@@ -26,9 +26,11 @@ static bool part_of(struct model *m, int64_t request, int64_t event)
 	       mq_one(m, Q_EVENT_IS_STEP, request, event, MODEL_NONE) != MODEL_NONE;
 }
 
+#define AROUND 32 /* requests that may be in flight with the one that a time points to */
+
 /*
- * The request that the timeline's event belongs to: the one whose time window holds it, or which
- * has it as a step (the process's markers stand just outside the window).
+ * The request that the timeline's event belongs to: the one whose number it carries, which has it as a
+ * step, or at least whose time window holds it.
  */
 static void request_of_event(struct model *m)
 {
@@ -38,11 +40,16 @@ static void request_of_event(struct model *m)
 	m->has_request = false;
 	if (!r || r->ts == MODEL_NONE || m->first_request == MODEL_NONE)
 		return;
-	id = upper_bound(m, Q_REQUEST_START, m->last_request, r->ts) - 1;
-	if (id >= m->first_request && request_select(m, id) && m->request.id == id &&
-		r->ts >= m->request.t_first && r->ts <= m->request.t_last)
+	id = mq_one(m, Q_EVENT_REQUEST, r->id, MODEL_NONE, MODEL_NONE);
+	if (id != MODEL_NONE && request_select(m, id) && m->request.id == id)
 		return;
-	if (!part_of(m, id, r->id) && !part_of(m, id + 1, r->id))
+	id = upper_bound(m, Q_REQUEST_START, m->last_request, r->ts) - 1;
+	for (int64_t k = 0; k <= AROUND; k++)
+		if (part_of(m, id - k, r->id) || part_of(m, id + 1 + k, r->id))
+			return;
+	m->has_request = false;
+	if (id >= m->first_request && request_select(m, id) &&
+		(m->request.id != id || r->ts < m->request.t_first || r->ts > m->request.t_last))
 		m->has_request = false;
 }
 
@@ -57,7 +64,7 @@ int64_t cursor_event(struct model *m)
 		return r->id;
 	if (m->mode == MODEL_REQUESTS)
 		return mq_one(m, Q_FIRST_EVENT_OF_STEPS, r->id, MODEL_NONE, MODEL_NONE);
-	if (r->what == WHAT_EVENT && r->event != MODEL_NONE)
+	if ((r->what == WHAT_EVENT || r->what == WHAT_HANDOVER) && r->event != MODEL_NONE)
 		return r->event;
 	/* What has no time of its own happened between its neighbours. */
 	id = mq_one(m, Q_EVENT_OF_STEP, m->request.id, r->id, MODEL_NONE);

@@ -34,6 +34,7 @@ struct model {
 	int span, cap; /* rows wanted around the cursor; rows that fit into win */
 	bool has_request;
 	struct request request;                         /* the current one, valid if has_request */
+	bool several;                                   /* threads in its path */
 	int64_t first_request, last_request, last_step; /* MODEL_NONE if there are none */
 	int64_t first_event, last_event, first_ts;
 	int64_t lost;

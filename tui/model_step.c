@@ -203,6 +203,18 @@ static void frame_lines(struct model *m, const struct row *r, struct lines *out)
 		r->event);
 }
 
+static void handover_lines(struct model *m, const struct row *r, struct lines *out)
+{
+	int64_t from = mq_one(m, Q_STEP_FROM, m->request.id, r->id, MODEL_NONE);
+
+	line_text(out, LINE_DIM,
+		"Nobody works on the request: it waits until the other thread runs and takes it on.");
+	times(m, r, out);
+	place(m, r, out);
+	line_field(
+		out, "evidence", NULL, "from event %" PRId64 " to event %" PRId64, from, r->event);
+}
+
 static void request_lines(struct model *m, struct lines *out)
 {
 	const struct request *q = model_request(m);
@@ -254,6 +266,9 @@ void pane_step(struct model *m, struct lines *out)
 		line_field(out, "evidence", NULL, "the exit's bytes, event %" PRId64, r->event);
 		if (r->exit_id != MODEL_NONE)
 			exit_lines(m, r->exit_id, out);
+		break;
+	case WHAT_HANDOVER:
+		handover_lines(m, r, out);
 		break;
 	case WHAT_ABSENT:
 		line_text(out, LINE_DIM, "Nothing was recorded here, and nothing is made up.");

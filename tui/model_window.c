@@ -14,6 +14,8 @@ static enum model_what what_of(const char *s)
 		return WHAT_FRAME;
 	if (s && strcmp(s, "insn") == 0)
 		return WHAT_INSN;
+	if (s && strcmp(s, "handover") == 0)
+		return WHAT_HANDOVER;
 	if (s && strcmp(s, "absent") == 0)
 		return WHAT_ABSENT;
 	return WHAT_EVENT;
@@ -24,7 +26,8 @@ static void row_read(sqlite3_stmt *s, struct row *r)
 {
 	const char *what = (const char *)sqlite3_column_text(s, 1);
 	/* The event of a frame, an instruction or a task says when it was copied, not when it ran. */
-	bool timed = what_of(what) == WHAT_EVENT && (!what || strcmp(what, "task") != 0);
+	bool timed = what_of(what) != WHAT_FRAME && what_of(what) != WHAT_INSN &&
+		     (!what || strcmp(what, "task") != 0);
 
 	r->id = sqlite3_column_int64(s, 0);
 	r->what = what_of(what);
@@ -159,6 +162,11 @@ const struct request *model_request_row(const struct model *m, int rel)
 	return &m->win.request[i];
 }
 
+bool model_several(const struct model *m)
+{
+	return m->has_request && m->several;
+}
+
 bool request_select(struct model *m, int64_t id)
 {
 	sqlite3_stmt *s = mq(m, Q_REQUEST_AFTER, MODEL_NONE, id, 1);
@@ -169,5 +177,6 @@ bool request_select(struct model *m, int64_t id)
 	sqlite3_reset(s);
 	m->has_request = true;
 	m->last_step = mq_one(m, Q_LAST_STEP, m->request.id, MODEL_NONE, MODEL_NONE);
+	m->several = mq_one(m, Q_STEP_TRACKS, m->request.id, MODEL_NONE, MODEL_NONE) > 1;
 	return true;
 }

@@ -15,7 +15,7 @@ enum lane { LANE_USER, LANE_KERNEL, LANE_KVM, LANE_VMM, LANE_HOST, LANES, LANE_N
 
 /* A line on the screen: a row of the model, or something between two rows. */
 struct item {
-	enum { ITEM_ROW, ITEM_STAGE, ITEM_CROSSING } what;
+	enum { ITEM_ROW, ITEM_STAGE, ITEM_CROSSING, ITEM_THREAD } what;
 	int rel;              /* the row (the one that follows) */
 	enum lane from, lane; /* lane: after this line */
 	enum lane to;
@@ -122,34 +122,52 @@ static struct layout lay_out(const struct ui *ui, struct rect r)
 	return l;
 }
 
+/* Do the rows from this one on come from another thread than those in front of it? */
+static bool other_thread(const struct ui *ui, const struct row *r, const char *thread)
+{
+	return model_several(ui->m) && r->track[0] && strcmp(r->track, thread) != 0;
+}
+
 /* The items around the cursor, `reach` rows to both sides; *cursor is the cursor's own. */
 static int collect(
 	const struct ui *ui, const struct layout *l, int reach, struct item *item, int *cursor)
 {
 	enum lane lane = LANE_NONE;
+	const char *thread = "";
 	int n = 0, stage = -1;
 	bool path = model_mode(ui->m) == MODEL_PATH;
 	/* Where the walk begins depends on the cursor; what came before it decides the lane. */
 	const struct row *before = model_row(ui->m, -reach - 1);
 
-	for (int rel = -reach - 1; before && lane == LANE_NONE; rel--) {
+	for (int rel = -reach - 1; before && (lane == LANE_NONE || !*thread); rel--) {
 		before = model_row(ui->m, rel);
-		lane = before ? lane_of(before) : LANE_NONE;
+		if (before && lane == LANE_NONE)
+			lane = lane_of(before);
+		if (before && !*thread)
+			thread = before->track;
 	}
 	before = model_row(ui->m, -reach - 1);
 	stage = before ? before->stage : -1;
-	for (int rel = -reach; rel <= reach && n + 3 < ITEMS_MAX; rel++) {
+	for (int rel = -reach; rel <= reach && n + 4 < ITEMS_MAX; rel++) {
 		const struct row *r = model_row(ui->m, rel);
+		bool switched;
 		enum lane to;
 
 		if (!r)
 			continue;
 		to = lane_of(r) == LANE_NONE ? lane : lane_of(r);
+		switched = path && other_thread(ui, r, thread);
+		if (switched)
+			lane = to; /* nobody crosses from one thread's lane to another's */
+		if (r->track[0])
+			thread = r->track;
 		if (path && lane != LANE_NONE && to != lane &&
 			(l->all_crossings || (lane < BORDER) != (to < BORDER)))
 			item[n++] = (struct item){ITEM_CROSSING, rel, lane, to, to};
 		if (l->headings && r->stage != stage)
 			item[n++] = (struct item){ITEM_STAGE, rel, lane, to, to};
+		if (switched)
+			item[n++] = (struct item){ITEM_THREAD, rel, lane, to, to};
 		if (rel == 0)
 			*cursor = n;
 		item[n++] = (struct item){ITEM_ROW, rel, lane, to, to};
@@ -180,6 +198,13 @@ static void draw_crossing(struct ui *ui, const struct layout *l, const struct it
 	screen_put(&ui->s, y, a, 1, style, right ? "╰" : "╯");
 	screen_put(&ui->s, y, b, 1, style, right ? "▶" : "◀");
 	screen_put(&ui->s, y, l->text_x, width, style, crossing_text(it->from, it->to));
+}
+
+static void draw_thread(struct ui *ui, const struct layout *l, const struct item *it, int y)
+{
+	draw_lanes(ui, l, y);
+	screen_printf(&ui->s, y, l->text_x, l->r.x + l->r.w - l->text_x, STYLE_HEAD, "▸ %s",
+		model_row(ui->m, it->rel)->track);
 }
 
 static void draw_stage(struct ui *ui, const struct layout *l, const struct item *it, int y)
@@ -279,6 +304,8 @@ int view_list(struct ui *ui, struct rect r)
 			draw_row(ui, &l, it, y);
 		else if (it->what == ITEM_STAGE)
 			draw_stage(ui, &l, it, y);
+		else if (it->what == ITEM_THREAD)
+			draw_thread(ui, &l, it, y);
 		else
 			draw_crossing(ui, &l, it, y);
 	}

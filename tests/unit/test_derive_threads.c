@@ -89,10 +89,10 @@ static void budget_over_threads(void **state)
 
 	one_request(t);
 	derive(t);
-	/* vCPU 0 in the guest 900; VMM 20 + 90; eventfd 50; 50 until the thread takes over; VMM 300;
-	 * the kernel 400; VMM 40; KVM 50; vCPU 1 in the guest 910; VMM 80, KVM 20; vCPU 0 1900. */
+	/* vCPU 0 in the guest 900; VMM 20 + 90; 100 until the thread is awake; VMM 300; the kernel
+	 * 400; VMM 40; KVM 50; vCPU 1 in the guest 910; VMM 80, KVM 20; vCPU 0 1900. */
 	expect_lines(t, BUDGET(1),
-		"kvm 70\nvmm 530\nhost_kernel 450\nwaiting 50\nrecorder 90\nin_kvm_run 3710\n");
+		"kvm 70\nvmm 530\nhost_kernel 400\nwaiting 100\nrecorder 90\nin_kvm_run 3710\n");
 	expect_lines(t, BUDGET_ERRORS, "");
 	expect_lines(t,
 		"SELECT printf('%d|%d %d %d|%d %d|%d %d %d|%d %d %d', kick_exit, t_kick, t_wake, t_pop,"
@@ -143,8 +143,8 @@ static void out_of_order(void **state)
 		"SELECT printf('%d %s %d', request_id, n.name, ns) FROM budget b JOIN enum_name n ON"
 		" n.enum = 'layer' AND n.value = b.layer WHERE n.name IN ('waiting', 'host_kernel',"
 		" 'vmm') ORDER BY request_id, b.layer",
-		"1 vmm 400\n1 host_kernel 450\n1 waiting 350\n"
-		"2 vmm 450\n2 host_kernel 350\n2 waiting 400\n");
+		"1 vmm 400\n1 host_kernel 400\n1 waiting 400\n"
+		"2 vmm 450\n2 host_kernel 300\n2 waiting 450\n");
 	expect_lines(t, BUDGET_ERRORS, "");
 	expect_lines(t, UNACCOUNTED, "");
 }
@@ -291,7 +291,7 @@ static void irqfd_with_resample(void **state)
 	derive(t);
 	/* KVM 3040-3060, then vCPU 1: VMM 10, waiting for the devices 30, VMM 50. */
 	expect_lines(t, BUDGET(1),
-		"kvm 20\nvmm 310\nhost_kernel 450\nwaiting 280\nrecorder 90\nin_kvm_run 3750\n");
+		"kvm 20\nvmm 310\nhost_kernel 400\nwaiting 330\nrecorder 90\nin_kvm_run 3750\n");
 	expect_lines(t, BUDGET_ERRORS, "");
 }
 
@@ -350,7 +350,7 @@ static void behind_another_request(void **state)
 	derive(t);
 	expect_lines(t,
 		"SELECT printf('%d %d', request_id, ns) FROM budget WHERE layer = 7 ORDER BY request_id",
-		"1 610\n2 650\n");
+		"1 660\n2 700\n");
 	expect_lines(t, BUDGET_ERRORS, "");
 	expect_lines(t, UNACCOUNTED, "");
 }
