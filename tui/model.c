@@ -144,6 +144,7 @@ int model_open(struct model **out, struct recording *rec, const char *name, stru
 	/* A page cache of 4 MiB: the window is small, and the recording may be large. */
 	sqlite3_exec(rec->db, "PRAGMA cache_size = -4096; PRAGMA mmap_size = 0", NULL, NULL, NULL);
 	m->first_request = mq_one(m, Q_FIRST_REQUEST, MODEL_NONE, MODEL_NONE, MODEL_NONE);
+	m->tracks = mq_one(m, Q_TRACKS, MODEL_NONE, MODEL_NONE, MODEL_NONE);
 	m->last_request = mq_one(m, Q_LAST_REQUEST, MODEL_NONE, MODEL_NONE, MODEL_NONE);
 	m->first_event = mq_one(m, Q_FIRST_EVENT, MODEL_NONE, MODEL_NONE, MODEL_NONE);
 	m->last_event = mq_one(m, Q_LAST_EVENT, MODEL_NONE, MODEL_NONE, MODEL_NONE);

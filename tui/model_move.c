@@ -22,8 +22,8 @@ int64_t upper_bound(struct model *m, enum model_sql q, int64_t last, int64_t key
 
 static bool part_of(struct model *m, int64_t request, int64_t event)
 {
-	return request_select(m, request) && m->request.id == request &&
-	       mq_one(m, Q_EVENT_IS_STEP, request, event, MODEL_NONE) != MODEL_NONE;
+	return mq_one(m, Q_EVENT_IS_STEP, request, event, MODEL_NONE) != MODEL_NONE &&
+	       request_select(m, request) && m->request.id == request;
 }
 
 #define AROUND 32 /* requests that may be in flight with the one that a time points to */
@@ -44,7 +44,8 @@ static void request_of_event(struct model *m)
 	if (id != MODEL_NONE && request_select(m, id) && m->request.id == id)
 		return;
 	id = upper_bound(m, Q_REQUEST_START, m->last_request, r->ts) - 1;
-	for (int64_t k = 0; k <= AROUND; k++)
+	/* One thread has one request at a time. */
+	for (int64_t k = 0; k <= (m->tracks > 1 ? AROUND : 0); k++)
 		if (part_of(m, id - k, r->id) || part_of(m, id + 1 + k, r->id))
 			return;
 	m->has_request = false;

@@ -37,7 +37,7 @@ struct model {
 	bool several;                                   /* threads in its path */
 	int64_t first_request, last_request, last_step; /* MODEL_NONE if there are none */
 	int64_t first_event, last_event, first_ts;
-	int64_t lost;
+	int64_t lost, tracks;
 	struct queue_setup queue[QUEUES_MAX];
 	unsigned queues;
 	char note[256];
