@@ -157,8 +157,8 @@ static int collect(
 			continue;
 		to = lane_of(r) == LANE_NONE ? lane : lane_of(r);
 		switched = path && other_thread(ui, r, thread);
-		if (switched)
-			lane = to; /* nobody crosses from one thread's lane to another's */
+		if (switched) /* nobody crosses from one thread's lane to another's */
+			lane = to = lane_of(r);
 		if (r->track[0])
 			thread = r->track;
 		if (path && lane != LANE_NONE && to != lane &&

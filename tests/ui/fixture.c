@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Writes a recording for the UI tests: fixture VARIANT FILE. Variants: normal, hostile, cut-off,
- * no-requests, no-snapshots, long.
+ * no-requests, no-snapshots, threads, long.
  */
 #include "fixture_build.h"
 
@@ -14,6 +14,7 @@ static const struct {
 	{"cut-off", {.requests = 2, .snapshots = true, .unfinished = true}},
 	{"no-requests", {.idle_exits = 3}},
 	{"no-snapshots", {.requests = 1}},
+	{"threads", {.requests = 2, .snapshots = true, .threads = true}},
 	{"long", {.requests = 200, .idle_exits = 2000}},
 };
 

@@ -18,6 +18,7 @@ struct fixture {
 	bool hostile;        /* names full of control characters */
 	bool snapshots;      /* copy registers and stack at each notification */
 	bool unfinished;     /* stop without finishing: the recording is cut off */
+	bool threads;        /* a second vCPU that takes interrupts, and an I/O thread */
 	unsigned idle_exits; /* exits that belong to no request, in front of the first one */
 };
 
@@ -32,8 +33,11 @@ static const char *const fix_functions[] = {"entry_SYSCALL_64", "do_syscall_64",
 	"virtqueue_notify", "vp_notify", "iowrite16"};
 #define FIX_FUNCTIONS (sizeof(fix_functions) / sizeof(fix_functions[0]))
 
+enum fix_thread { FIX_VCPU0, FIX_VCPU1, FIX_IO, FIX_THREADS };
+
 struct fix_state {
-	struct probe *p;
+	struct probe *p; /* of the thread that goes on */
+	struct probe *thread[FIX_THREADS];
 	uint64_t ts, exit, run_exit;
 	const struct fixture *f;
 };
@@ -138,23 +142,58 @@ static void fix_snapshot(struct fix_state *s, enum ew_snapshot_why why)
 		&snap, sizeof(snap));
 }
 
-static void fix_device(struct fix_state *s, unsigned r, unsigned bytes, unsigned sector)
+static void fix_on(struct fix_state *s, enum fix_thread thread)
+{
+	if (s->f->threads)
+		s->p = s->thread[thread];
+}
+
+static void fix_take(struct fix_state *s, unsigned r, unsigned bytes, unsigned sector)
 {
 	unsigned head = (r * 3) % 126;
 
-	FIX(200, EW_QUEUE_NOTIFY, 1, 0, r + 1, r);
 	FIX(300, EW_QUEUE_POP, r + 1, 1, 0, head, r + 1, r + 1);
 	FIX(150, EW_DESCRIPTOR, r + 1, head, 0x1f3000, 16, 1, head + 1);
 	FIX(100, EW_DESCRIPTOR, r + 1, head + 1, 0x200000, bytes, 1, head + 2);
 	FIX(100, EW_DESCRIPTOR, r + 1, head + 2, 0x1f3010, 1, 2, 0);
 	FIX(200, EW_REQUEST, r + 1, 1, sector, bytes, 3, 0x1f3000);
-	FIX(700, EW_HOST_CALL, r + 1, 18, 7, bytes, (uint64_t)sector * 512, 1);
-	FIX(20000 + bytes, EW_HOST_RET, r + 1, 18, bytes);
+}
+
+static void fix_complete(struct fix_state *s, unsigned r)
+{
 	FIX(150, EW_REQ_STATUS, r + 1, 0, 0x1f3010);
-	FIX(150, EW_QUEUE_USED, r + 1, 1, 0, head, 1, r + 1);
+	FIX(150, EW_QUEUE_USED, r + 1, 1, 0, (r * 3) % 126, 1, r + 1);
 	FIX(120, EW_ISR_SET, 1, 1);
 	FIX(150, EW_IRQ_LINE, 11, 1, 1);
 	FIX(1800, EW_IRQ_LINE_RET, 11, 1, 0);
+}
+
+/* The device on the vCPU's own thread. */
+static void fix_device(struct fix_state *s, unsigned r, unsigned bytes, unsigned sector)
+{
+	fix_take(s, r, bytes, sector);
+	FIX(700, EW_HOST_CALL, r + 1, 18, 7, bytes, (uint64_t)sector * 512, 1);
+	FIX(20000 + bytes, EW_HOST_RET, r + 1, 18, bytes);
+	fix_complete(s, r);
+	fix_enter(s, 1, 0);
+}
+
+/* The device on the I/O thread, which works while the guest goes on. */
+static void fix_io_thread(struct fix_state *s, unsigned r, unsigned bytes, unsigned sector)
+{
+	FIX(150, EW_IO_SIGNAL, 1, 0, 9);
+	FIX(1200, EW_IO_SIGNAL_RET, 1, 0, 8);
+	fix_enter(s, 1, 0);
+	fix_on(s, FIX_IO);
+	FIX(5000, EW_IO_WAKE, 1, 0, 1, 0, 9);
+	fix_take(s, r, bytes, sector);
+	FIX(300, EW_URING_SQE, r + 1, 23, 7, bytes, (uint64_t)sector * 512, 1);
+	FIX(100, EW_URING_ENTER, 1, 8);
+	FIX(2500, EW_URING_ENTER_RET, 1);
+	FIX(100, EW_IO_SLEEP, 1);
+	FIX(18000 + bytes, EW_URING_CQE, r + 1, 23, bytes);
+	fix_complete(s, r);
+	FIX(200, EW_IO_SLEEP, 0);
 }
 
 /* One write(3, buffer, bytes) from the process's marker to its marker. */
@@ -167,13 +206,18 @@ static void fix_write(struct fix_state *s, unsigned r)
 	fix_exit(s, 12000, FIX_PORT, 2, true, 0, 1, 0x10);
 	if (s->f->snapshots)
 		fix_snapshot(s, EW_SNAPSHOT_NOTIFY);
-	fix_device(s, r, bytes, sector);
-	fix_enter(s, 1, 0);
+	FIX(200, EW_QUEUE_NOTIFY, 1, 0, r + 1, r);
+	if (s->f->threads)
+		fix_io_thread(s, r, bytes, sector);
+	else
+		fix_device(s, r, bytes, sector);
+	fix_on(s, FIX_VCPU1);
 	fix_exit(s, 7000, 0xc013, 1, false, 0, 1, 0x13);
 	FIX(200, EW_ISR_READ, 1, 1);
 	FIX(200, EW_IRQ_LINE, 11, 0, 1);
 	FIX(900, EW_IRQ_LINE_RET, 11, 0, 0);
 	fix_enter(s, 1, 1);
+	fix_on(s, FIX_VCPU0);
 	fix_marker(s, EW_MARKER_EXIT, r, bytes, bytes);
 }
 
@@ -181,6 +225,13 @@ static void fix_run(struct fix_state *s)
 {
 	FIX(0, EW_MACHINE_START, 0);
 	FIX(1000, EW_RUN_ENTER, 0);
+	if (s->f->threads) {
+		fix_on(s, FIX_VCPU1);
+		FIX(500, EW_RUN_ENTER, 0);
+		fix_on(s, FIX_IO);
+		FIX(500, EW_IO_SLEEP, 0);
+		fix_on(s, FIX_VCPU0);
+	}
 	fix_exit(s, 30000, 0xc008, 4, true, 0x1f0, 1, 8);
 	FIX(300, EW_QUEUE_SETUP, 1, 0, 128, 0x1f0000, 0x1f0800, 0x1f1000);
 	fix_enter(s, 1, 0x1f0);
@@ -248,9 +299,15 @@ static int fixture_write(const char *path, const struct fixture *f, struct err *
 	if (ret)
 		return ret;
 	ret = fix_describe(r, f);
-	s.p = recorder_track(r, "vcpu", 0, "vCPU 0");
+	s.p = s.thread[FIX_VCPU0] = recorder_track(r, "vcpu", 0, "vCPU 0");
+	if (f->threads) {
+		s.thread[FIX_VCPU1] = recorder_track(r, "vcpu", 1, "vCPU 1");
+		s.thread[FIX_IO] = recorder_track(r, "thread", -1, "I/O thread");
+	}
 	if (!ret)
-		ret = s.p ? recorder_start(r, e) : err_set(e, -12, "no track");
+		ret = s.p && (!f->threads || (s.thread[FIX_VCPU1] && s.thread[FIX_IO]))
+			      ? recorder_start(r, e)
+			      : err_set(e, -12, "no track");
 	if (!ret) {
 		fix_run(&s);
 		ret = recorder_stop(r, e);

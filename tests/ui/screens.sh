@@ -29,6 +29,28 @@ for size in 80x24 120x40 200x60; do
 	SCRIPT
 done
 
+"$UI_FIXTURE" threads "$TMP/threads.exw"
+for size in 80x24 120x40; do
+	"$UI_DRIVE" <<-SCRIPT || status=1
+		name threads $size
+		size ${size/x/ }
+		run $EXITWALK view $TMP/threads.exw
+		keys 5 Right Right Right Right Right Right
+		row hand-over: vCPU 0 told I/O thread
+		screen $expected/handover-$size.txt
+		keys Right Right
+		row queue 0: pop head
+		expect vCPU 0
+		expect I/O thread
+		keys 9 Right
+		screen $expected/other-vcpu-$size.txt
+		keys t
+		expect request 1/2
+		keys q
+		exit 0
+	SCRIPT
+done
+
 "$UI_DRIVE" <<-SCRIPT || status=1
 	name panes
 	size 80 24
