@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -204,6 +205,7 @@ static void *read_input(void *arg)
 	struct console *c = arg;
 	bool stop;
 
+	prctl(PR_SET_NAME, "exitwalk-input"); /* 15 characters */
 	for (;;) {
 		unsigned room = wanted(c, &stop);
 		struct pollfd p[] = {{.fd = c->wake, .events = POLLIN},
