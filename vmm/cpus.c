@@ -119,7 +119,7 @@ enum ew_stop cpus_run(struct cpus *c)
 	struct probe *p = c->vcpu[0].probe;
 	unsigned started = 1;
 
-	c->start = probe_now();
+	__atomic_store_n(&c->start, probe_now(), __ATOMIC_RELAXED);
 	PROBE_AT(p, c->start, EW_MACHINE_START, 0);
 	PROBE(p, EW_THREAD, (uint64_t)gettid());
 	for (; started < c->count; started++) {

@@ -45,7 +45,8 @@ void watchdog_tick(void *ctx)
 
 	w->exits = exits;
 	w->bytes = bytes;
-	if (!w->seconds || stop_why(&w->cpus->stop))
+	if (!w->seconds || stop_why(&w->cpus->stop) ||
+		!__atomic_load_n(&w->cpus->start, __ATOMIC_RELAXED))
 		return;
 	if (bytes && w->until_output) {
 		w->seconds = 0;

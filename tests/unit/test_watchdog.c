@@ -23,6 +23,7 @@ static int setup(void **state)
 	s->vcpu[0].fd = s->vcpu[1].fd = -1;
 	s->cpus.vcpu = s->vcpu;
 	s->cpus.count = 2;
+	s->cpus.start = 1;
 	guest_output_init(&s->output, -1);
 	s->w = (struct watchdog){.cpus = &s->cpus,
 		.output = &s->output,
@@ -114,6 +115,9 @@ static void test_off_and_over(void **state)
 {
 	struct silence *s = *state;
 
+	s->cpus.start = 0; /* not begun */
+	assert_int_equal(lines_after(s, 100), 0);
+	s->cpus.start = 1;
 	s->w.seconds = 0;
 	assert_int_equal(lines_after(s, 100), 0);
 	s->w.seconds = 3;
