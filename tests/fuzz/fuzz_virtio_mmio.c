@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * libFuzzer target: a hostile driver against virtio-blk behind virtio-mmio. The input is a program of
- * operations (the op_ functions); what must hold all the same is in v1.h.
+ * operations (the op_ functions); what must hold all the same is in virtio.h.
  *
  * sources: vmm/bus.c vmm/mem.c vmm/disk.c vmm/virtq.c vmm/virtio_device.c vmm/virtio_blk.c vmm/virtio_v1.c vmm/virtio_mmio.c
  */
-#include "tests/fuzz/v1.h"
+#include "tests/fuzz/virtio.h"
 
 #include <linux/virtio_mmio.h>
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * libFuzzer target: a hostile driver against virtio-blk behind modern PCI with MSI-X. The input is a
- * program of operations (the op_ functions); what must hold all the same is in v1.h.
+ * program of operations (the op_ functions); what must hold all the same is in virtio.h.
  *
  * sources: vmm/bus.c vmm/pci.c vmm/mem.c vmm/disk.c vmm/virtq.c vmm/virtio_device.c vmm/virtio_blk.c vmm/virtio_v1.c vmm/msix.c vmm/virtio_pci_modern.c vmm/virtio_pci_modern_caps.c
  */
-#include "tests/fuzz/v1.h"
+#include "tests/fuzz/virtio.h"
 
 #include <linux/pci_regs.h>
 #include <linux/virtio_pci.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the targets for virtio 1.x transports share: the machine without its transport, the checks on
+ * What the targets for virtio transports share: the machine without its transport, the checks on
  * what it says, and the operations of a hostile driver on its own memory.
  */
-#ifndef EXITWALK_TESTS_FUZZ_V1_H
-#define EXITWALK_TESTS_FUZZ_V1_H
+#ifndef EXITWALK_TESTS_FUZZ_VIRTIO_H
+#define EXITWALK_TESTS_FUZZ_VIRTIO_H
 
 #include <string.h>
 #include <unistd.h>
@@ -32,6 +32,7 @@ struct machine {
 	int stop;
 	struct disk disk;
 	struct virtio_blk blk;
+	uint32_t ring; /* of legacy: where the driver thinks its ring is */
 	uint16_t avail_idx;
 	struct late late;
 	void (*const *op)(struct machine *, struct input *); /* of the transport: eight */
@@ -70,10 +71,8 @@ static inline void op_poke(struct machine *m, struct input *i)
 	i->p += len;
 }
 
-/* A descriptor anywhere: in the ring's table, or in what becomes an indirect one. */
-static inline void op_desc(struct machine *m, struct input *i)
+static inline void poke_desc(struct machine *m, uint32_t gpa, struct input *i)
 {
-	uint32_t at = RING_DESC + 16 * (take(i, 2) & 0x1ff);
 	struct vring_desc d = {.addr = take(i, 2), .len = take(i, 2)};
 
 	d.flags = (uint16_t)take(i, 1);
@@ -82,7 +81,15 @@ static inline void op_desc(struct machine *m, struct input *i)
 		d.addr |= 0xffffffffffff0000ull;
 	if (d.flags & 0x40)
 		d.len |= 0xffff0000u;
-	poke(m, at, &d, sizeof(d));
+	poke(m, gpa, &d, sizeof(d));
+}
+
+/* A descriptor anywhere: in the ring's table, or in what becomes an indirect one. */
+static inline void op_desc(struct machine *m, struct input *i)
+{
+	uint32_t at = RING_DESC + 16 * (take(i, 2) & 0x1ff);
+
+	poke_desc(m, at, i);
 }
 
 /* Offers a head; `flags` and used_event are the driver's too. */
