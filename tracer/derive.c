@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "host_trace.h"
 #include "recording.h"
@@ -101,10 +102,13 @@ static int derive_tables(struct derive *d)
 int derive_all(sqlite3 *db, struct err *e)
 {
 	struct derive d = {.db = db, .e = e};
+	char events[1024];
 	int ret = sql_exec(db, e, "SAVEPOINT derive");
 
 	if (ret)
 		return ret;
+	d.block_traced = strstr(sql_meta(db, "host_trace.events", events, sizeof(events)),
+				 "block_rq_issue") != NULL;
 	ret = derive_tables(&d);
 	if (!ret)
 		ret = sql_exec(db, e, "RELEASE derive");

@@ -89,6 +89,7 @@ struct derive {
 	size_t requests, requests_cap;
 	int64_t *vcpu; /* the tracks that are vCPUs */
 	size_t vcpus, vcpus_cap;
+	bool block_traced; /* the host's block events were recorded, where there were any */
 	unsigned char absent_used[64]; /* by enum absent: its text must be stored */
 };
 
@@ -177,6 +178,7 @@ enum absent {
 	ABSENT_IOEVENTFD_RETURN,
 	ABSENT_IOEVENTFD_ENTRY,
 	ABSENT_HOST_BLOCK,
+	ABSENT_NO_BLOCK,
 	ABSENT_NO_HOST_CALL,
 	ABSENT_IRQ_INJECT,
 	ABSENT_SHARED_COMPLETION,

@@ -37,6 +37,8 @@ static const char *const text[ABSENT_MAX][BACKENDS] = {
 		{"handled inside KVM by ioeventfd: KVM itself entered the guest again; needs the kvm_entry tracepoint (host tracefs)"},
 	[ABSENT_HOST_BLOCK] =
 		{"not recorded: below the host's system call (file system, block layer); needs the host's block tracepoints"},
+	[ABSENT_NO_BLOCK] =
+		{"nothing below the host's system call: no block event was traced inside it (the page cache has the data)"},
 	[ABSENT_NO_HOST_CALL] = {"no host system call was made for this request"},
 	[ABSENT_IRQ_INJECT] =
 		{"not recorded: inside KVM (kvm_set_irq, kvm_inj_virq); needs the host's kvm tracepoints"},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Divides a request's window among the layers: whose time is each nanosecond of its carriers'? */
-#include "derive.h"
+#include "derive_host.h"
 
 #include <string.h>
 
@@ -12,6 +12,7 @@ struct track_now {
 	enum ew_layer layer;
 	int64_t copied; /* until when the recorder copies the guest's stack */
 	bool known;
+	enum ew_layer resume; /* while the thread has no CPU: what it goes on with */
 };
 
 struct budget {
@@ -24,6 +25,7 @@ struct budget {
 	int64_t t;              /* up to here it is given away */
 	bool filled, in_kernel; /* the request is in the submission queue; in the kernel's hands */
 	bool others;            /* its thread serves other requests first */
+	bool hw;                /* kvm_entry and kvm_exit tell the guest's time from KVM's */
 };
 
 /* The first loss of the track that reaches beyond ts: losses of one track follow each other. */
@@ -144,6 +146,14 @@ static void give(struct budget *b, int64_t ts)
 	b->t = ts;
 }
 
+/* Does this event tell what its thread did before it? */
+static bool says(const struct budget *b, const struct event_row *ev)
+{
+	if (!derive_is_host(ev->kind))
+		return true;
+	return b->hw && (ev->kind == EW_KVM_ENTRY || ev->kind == EW_KVM_EXIT);
+}
+
 /* What a track does when it becomes the carrier: its next event tells, if none in front did. */
 static void look_ahead(struct budget *b, const struct event_row *ev, size_t n)
 {
@@ -151,8 +161,9 @@ static void look_ahead(struct budget *b, const struct event_row *ev, size_t n)
 	struct track_now *now = id == CARRIER_NONE ? NULL : track_now(b, id);
 
 	for (size_t i = 0; now && !now->known && i < n; i++)
-		if (ev[i].track == id && ev[i].kind < EW_KVM_ENTRY) {
-			now->layer = layer_before(&ev[i]);
+		if (ev[i].track == id && says(b, &ev[i])) {
+			now->layer = derive_is_host(ev[i].kind) ? derive_host_before(&ev[i])
+								: layer_before(&ev[i]);
 			now->known = true;
 		}
 }
@@ -173,6 +184,69 @@ static bool of_another(const struct budget *b, const struct event_row *ev)
 	return derive_numbered(ev->kind) && ev->a[0] != b->r->id && ev->id != b->r->first.event;
 }
 
+/* --- the host's tracepoints ------------------------------------------------------------------- */
+
+static bool is_carrier(const struct budget *b, int64_t track)
+{
+	for (size_t i = 0; i < b->c->n; i++)
+		if (b->c->at[i].track == track)
+			return true;
+	return false;
+}
+
+static void set_layer(struct budget *b, int64_t track, int64_t ts, enum ew_layer layer)
+{
+	struct track_now *now = track_now(b, track);
+
+	if (!now)
+		return;
+	if (track == b->c->at[b->carrier].track)
+		give(b, ts);
+	now->layer = layer;
+	now->known = true;
+}
+
+/* A thread that is taken from its CPU waits; one that sleeps in its own system call waits for what that does. */
+static void on_switch(struct budget *b, const struct event_row *ev)
+{
+	struct track_now *now;
+
+	if (is_carrier(b, ev->track) && (now = track_now(b, ev->track)) && now->known &&
+		(!ev->a[1] || now->layer != EW_LAYER_HOST_KERNEL)) {
+		now->resume = now->layer;
+		set_layer(b, ev->track, ev->ts, EW_LAYER_WAITING);
+	}
+	if (is_carrier(b, ev->a[2]) && (now = track_now(b, ev->a[2])) && now->resume) {
+		set_layer(b, ev->a[2], ev->ts, now->resume);
+		now->resume = EW_LAYER_NONE;
+	}
+}
+
+static void host_event(struct budget *b, const struct event_row *ev)
+{
+	struct track_now *now;
+
+	if (ev->kind == EW_SCHED_SWITCH) {
+		on_switch(b, ev);
+		return;
+	}
+	if (!b->hw || !is_carrier(b, ev->track) || !(now = track_now(b, ev->track)))
+		return;
+	if (ev->kind == EW_KVM_ENTRY || ev->kind == EW_KVM_EXIT || now->known)
+		set_layer(b, ev->track, ev->ts, derive_host_after(ev, now->layer));
+}
+
+/* Records of the host were lost: what a vCPU does in KVM_RUN is not known until it says so again. */
+static void host_lost(struct budget *b, const struct event_row *ev)
+{
+	for (size_t i = 0; i < b->tracks; i++)
+		if (b->track[i].layer == EW_LAYER_GUEST || b->track[i].layer == EW_LAYER_KVM ||
+			b->track[i].resume)
+			set_layer(b, b->track[i].id, ev->ts, EW_LAYER_IN_KVM_RUN);
+}
+
+/* --- the VMM's events ------------------------------------------------------------------------- */
+
 static enum ew_layer now_runs(struct budget *b, const struct event_row *ev, bool other)
 {
 	bool own = derive_numbered(ev->kind) && ev->a[0] == b->r->id;
@@ -190,16 +264,28 @@ static enum ew_layer now_runs(struct budget *b, const struct event_row *ev, bool
 	b->others |= other && ev->track == b->r->track;
 	if (b->others && ev->track == b->r->track && ev->id < b->r->pop.event)
 		return EW_LAYER_WAITING;
+	if (b->hw && ev->kind == EW_RUN_ENTER)
+		return EW_LAYER_KVM;
 	return other ? EW_LAYER_WAITING : layer_after(ev);
 }
 
 static void one_event(struct budget *b, const struct event_row *ev)
 {
 	bool carries = ev->track == b->c->at[b->carrier].track;
-	struct track_now *now = track_now(b, ev->track);
+	struct track_now *now;
 
-	if (!now || ev->kind >= EW_KVM_ENTRY)
-		return; /* the host's tracepoints say nothing of what the VMM does */
+	if (derive_is_host(ev->kind)) {
+		host_event(b, ev);
+		return;
+	}
+	if (ev->kind == EW_LOST && !is_carrier(b, ev->track)) {
+		host_lost(b, ev);
+		return;
+	}
+	now = track_now(b, ev->track);
+	if (!now)
+		return;
+	now->resume = EW_LAYER_NONE;
 	if (carries && now->copied > ev->ts)
 		now->copied = ev->ts;
 	if (carries && ev->kind == EW_LOCK_WAIT && ev->a[0] < ev->ts && !b->in_kernel) {
@@ -220,6 +306,8 @@ void derive_budget(const struct derive *d, const struct request *r, const struct
 	int64_t sum = 0;
 
 	memset(ns, 0, (EW_LAYER_MAX + 1) * sizeof(*ns));
+	for (size_t i = 0; i < n && !b.hw; i++)
+		b.hw = ev[i].kind == EW_KVM_ENTRY || ev[i].kind == EW_KVM_EXIT;
 	look_ahead(&b, ev, n);
 	for (size_t i = 0; i < n; i++) {
 		take_over(&b, &ev[i], n - i);

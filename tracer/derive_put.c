@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Statements of the step writer: the events of a window, the rows of step, request and budget. */
-#include "derive_steps.h"
+#include "derive_host.h"
 
 #include <stdlib.h>
 
@@ -177,14 +177,15 @@ int steps_request(struct writer *w)
 
 static int prepare_reads(struct writer *w)
 {
-	char sql[512], numbered[64];
+	char sql[768], numbered[64], host[128];
 	int ret;
 
+	derive_host_sql(host, sizeof(host));
 	snprintf(sql, sizeof(sql),
 		"SELECT " EVENT_COLUMNS
 		" FROM event WHERE id BETWEEN ?1 AND ?2 AND (track IN (?3, ?4,"
-		" ?5, ?6, ?7, ?8) OR a0 = ?9 AND kind IN (%s)) ORDER BY id",
-		derive_numbered_sql(numbered, sizeof(numbered)));
+		" ?5, ?6, ?7, ?8) OR a0 = ?9 AND kind IN (%s) OR %s) ORDER BY id",
+		derive_numbered_sql(numbered, sizeof(numbered)), host);
 	ret = sql_prepare(w->d->db, &w->events, w->d->e, sql);
 	snprintf(sql, sizeof(sql),
 		"SELECT " EVENT_COLUMNS " FROM event WHERE id BETWEEN ?1 AND ?2 AND (track = ?3 AND"
@@ -234,4 +235,5 @@ void steps_finish(struct writer *w)
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		sqlite3_finalize(*all[i]);
 	free(w->ev);
+	free(w->side.lead);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Turns the events of a request's window into its ordered steps, and writes its row and budget. */
-#include "derive_steps.h"
+#include "derive_host.h"
 
 #include <string.h>
 
@@ -36,8 +36,10 @@ static bool names_it(const struct writer *w, const struct event_row *ev)
  * and all that a vCPU does while it carries the request. A thread serves many requests at once: of
  * what it does for others only its waiting and what was lost count.
  */
-static bool concerns(const struct writer *w, const struct event_row *ev)
+static bool concerns(struct writer *w, const struct event_row *ev)
 {
+	if (derive_is_host(ev->kind))
+		return derive_host_concerns(w, ev);
 	if (derive_numbered(ev->kind) || names_it(w, ev))
 		return names_it(w, ev);
 	if (in_kick(w, ev) || in_exit(ev, w->r->ack_track, w->r->ack_exit))
@@ -59,6 +61,8 @@ static int put_no_kick(struct writer *w)
 	int ret;
 
 	w->kicked = true;
+	if (n && n->threaded && w->side.waker)
+		return steps_absent(w, 4, EW_LAYER_KVM, ABSENT_IOEVENTFD_RETURN);
 	if (n && n->threaded) {
 		ret = steps_absent(w, 2, EW_LAYER_GUEST_KERNEL, ABSENT_IOEVENTFD_GUEST);
 		if (!ret)
@@ -83,8 +87,12 @@ static int put_host_block(struct writer *w)
 	if (w->host_said)
 		return 0;
 	w->host_said = true;
-	return steps_absent(
-		w, 6, EW_LAYER_HOST_KERNEL, w->host ? ABSENT_HOST_BLOCK : ABSENT_NO_HOST_CALL);
+	if (w->side.block)
+		return 0;
+	return steps_absent(w, 6, EW_LAYER_HOST_KERNEL,
+		!w->host             ? ABSENT_NO_HOST_CALL
+		: w->d->block_traced ? ABSENT_NO_BLOCK
+				     : ABSENT_HOST_BLOCK);
 }
 
 static int put_inject(struct writer *w)
@@ -92,7 +100,7 @@ static int put_inject(struct writer *w)
 	if (!w->inject)
 		return 0;
 	w->inject = false;
-	return steps_absent(w, 7, EW_LAYER_KVM, ABSENT_IRQ_INJECT);
+	return w->side.irq ? 0 : steps_absent(w, 7, EW_LAYER_KVM, ABSENT_IRQ_INJECT);
 }
 
 /* From the vCPU thread to the one that takes the request. */
@@ -123,6 +131,15 @@ static void note(struct writer *w, const struct event_row *ev)
 	w->inject |= ev->kind == EW_IRQ_LINE || ev->kind == EW_MSI || ev->kind == EW_IRQFD;
 }
 
+static int put_kick_guest(struct writer *w, size_t run_exit)
+{
+	int ret = steps_guest_side(w, 2, run_exit, true);
+
+	w->kicked = true;
+	w->kick_stage = 3;
+	return ret || w->side.hw_exit ? ret : steps_absent(w, 3, EW_LAYER_KVM, ABSENT_HW_EXIT);
+}
+
 /* The exit by which the driver notified the device: stages 2 to 8, if this thread serves it too. */
 static int put_kick_event(struct writer *w, size_t i)
 {
@@ -130,13 +147,8 @@ static int put_kick_event(struct writer *w, size_t i)
 	int stage = steps_kind_stage(ev->kind);
 	int ret = 0;
 
-	if (ev->kind == EW_RUN_EXIT) {
-		ret = steps_guest_side(w, 2, i, true);
-		w->kicked = true;
-		if (!ret)
-			ret = steps_absent(w, 3, EW_LAYER_KVM, ABSENT_HW_EXIT);
-		w->kick_stage = 3;
-	}
+	if (ev->kind == EW_RUN_EXIT && w->side.lead[i] != LEAD_DONE)
+		ret = put_kick_guest(w, i);
 	note(w, ev);
 	if (!ret && stage >= 7 && !w->r->threaded)
 		ret = put_host_block(w);
@@ -146,7 +158,7 @@ static int put_kick_event(struct writer *w, size_t i)
 		w->kick_stage = stage;
 	if (!ret)
 		ret = steps_event(w, w->kick_stage, ev);
-	if (!ret && ev->kind == EW_RUN_ENTER)
+	if (!ret && ev->kind == EW_RUN_ENTER && !w->side.hw_entry)
 		ret = steps_absent(w, 8, EW_LAYER_KVM, ABSENT_HW_ENTRY);
 	return ret;
 }
@@ -190,6 +202,21 @@ static bool is_handler(const struct writer *w, size_t run_exit)
 	return false;
 }
 
+/* The guest's side of an exit stands in front of the exit's first tracepoint. */
+static int put_led(struct writer *w, size_t i)
+{
+	size_t run_exit = w->side.lead[i];
+
+	if (!run_exit || run_exit == LEAD_DONE)
+		return 0;
+	w->side.lead[--run_exit] = LEAD_DONE;
+	if (in_kick(w, &w->ev[run_exit]))
+		return put_kick_guest(w, run_exit);
+	if (w->kicked && is_handler(w, run_exit))
+		w->handler = w->ev[run_exit].a[0];
+	return steps_guest_side(w, w->kicked ? 9 : 2, run_exit, false);
+}
+
 /* Any other exit: one of the interrupt handler's is stage 9, the rest 4 and 8. */
 static int put_other_event(struct writer *w, size_t i)
 {
@@ -201,9 +228,9 @@ static int put_other_event(struct writer *w, size_t i)
 		w->handler = ev->a[0];
 	handler = w->handler && w->handler == ev->exit_id;
 	w->acked |= handler;
-	if (ev->kind == EW_RUN_EXIT)
+	if (ev->kind == EW_RUN_EXIT && w->side.lead[i] != LEAD_DONE)
 		ret = steps_guest_side(w, w->kicked ? 9 : 2, i, false);
-	if (ret || ev->kind >= EW_KVM_ENTRY) /* the host's tracepoints have stages of their own */
+	if (ret || (derive_is_host(ev->kind) && !handler)) /* they have stages of their own */
 		return ret ? ret : steps_event(w, steps_kind_stage(ev->kind) ?: w->stage, ev);
 	return steps_event(w, handler ? 9 : ev->kind == EW_RUN_ENTER ? 8 : 4, ev);
 }
@@ -213,8 +240,13 @@ static int put_one(struct writer *w, size_t i)
 	const struct event_row *ev = &w->ev[i];
 	int ret = put_early_return(w, ev);
 
+	if (!ret)
+		ret = put_led(w, i);
+	if (!ret && ev->kind == EW_KVM_EXIT && w->side.waker == ev->exit_id && !w->kicked)
+		ret = steps_absent(w, 2, EW_LAYER_GUEST_KERNEL, ABSENT_IOEVENTFD_GUEST);
 	if (ret)
 		return ret;
+	derive_host_note(w, ev);
 	w->exits += ev->kind == EW_RUN_EXIT && i >= w->in_front;
 	if (ev->kind == EW_TASK)
 		return 0; /* steps_guest_side puts it where it says who ran */
@@ -367,6 +399,8 @@ static int one_request(struct writer *w)
 	w->thread_stage = 5;
 	w->carrier = 0;
 	w->kicked = w->acked = w->host = w->host_said = w->inject = w->returned = false;
+	if (!ret)
+		ret = derive_host_load(w);
 	if (ret)
 		return ret;
 	/* The EXIT marker's exit ends the window; it is not one of the path. */

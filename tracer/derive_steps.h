@@ -5,8 +5,23 @@
 
 #include "derive.h"
 
+/* What the host's tracepoints have of the request (derive_host.c). */
+#define HOST_SIDE_SECTORS 64
+struct host_side {
+	size_t *lead; /* by event: the run_exit + 1 of the exit that begins with it; 0: none */
+	size_t cap;
+	bool hw_exit, hw_entry; /* the kick's kvm_exit and kvm_entry are there */
+	bool irq, block;        /* so are KVM's words on the interrupt, and block events so far */
+	bool in_call;           /* the host's system call for it goes on */
+	int64_t waker; /* the exit, served by KVM, in which its thread was woken; 0: none */
+	int64_t sector[HOST_SIDE_SECTORS];
+	unsigned sectors;
+};
+#define LEAD_DONE SIZE_MAX /* of a run_exit: the guest's side of its exit was put before */
+
 struct writer {
 	struct derive *d;
+	struct host_side side;
 	sqlite3_stmt *events, *prefix, *frames, *insn;
 	sqlite3_stmt *insert_step, *insert_request, *insert_budget;
 	const struct request *r;

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host's tracepoints in the path of a request that a VMM recorded: which of them concern it, and where
+ * the guest's side of an exit stands, which was copied after the tracepoints of the exit had fired.
+ */
+#include "derive_host.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool derive_is_host(int64_t kind)
+{
+	return kind >= EW_KVM_ENTRY;
+}
+
+static bool is_block(int64_t kind)
+{
+	return kind == EW_BLOCK_BIO_QUEUE || kind == EW_BLOCK_RQ_INSERT ||
+	       kind == EW_BLOCK_RQ_ISSUE || kind == EW_BLOCK_RQ_COMPLETE;
+}
+
+static bool is_irq(int64_t kind)
+{
+	return kind == EW_KVM_SET_IRQ || kind == EW_KVM_MSI_SET_IRQ ||
+	       kind == EW_KVM_APIC_ACCEPT_IRQ;
+}
+
+/* --- the guest's side of an exit -------------------------------------------------------------- */
+
+/*
+ * The first tracepoint of the exit that run_exit returns from: its kvm_exit; where the backend has none,
+ * the access that went to user space. run_exit itself if there is none.
+ */
+static size_t first_of_exit(const struct writer *w, size_t run_exit)
+{
+	int64_t track = w->ev[run_exit].track;
+	size_t found = run_exit;
+
+	for (size_t i = run_exit; i-- > w->in_front;) {
+		const struct event_row *ev = &w->ev[i];
+
+		if (ev->track != track || ev->kind == EW_SCHED_SWITCH ||
+			ev->kind == EW_SCHED_WAKING)
+			continue;
+		if (!derive_is_host(ev->kind) || ev->kind == EW_KVM_ENTRY)
+			break;
+		if (ev->kind == EW_KVM_EXIT)
+			return i;
+		if (found == run_exit ? ev->kind == EW_KVM_USERSPACE_EXIT
+				      : ev->kind == EW_KVM_PIO || ev->kind == EW_KVM_MMIO)
+			found = i;
+	}
+	return found;
+}
+
+/* Is there such an event of that exit? */
+static bool has(const struct writer *w, int64_t kind, int64_t exit_id)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (w->ev[i].kind == kind && w->ev[i].exit_id == exit_id)
+			return true;
+	return false;
+}
+
+/* Did KVM say what it did with the interrupt of the request? */
+static bool has_irq(const struct writer *w)
+{
+	const struct request *r = w->r;
+
+	for (size_t i = 0; r->irq.event && i < w->n; i++)
+		if (is_irq(w->ev[i].kind) && w->ev[i].id > r->irq.event &&
+			(!r->irq_ret.event || w->ev[i].id < r->irq_ret.event ||
+				w->ev[i].track != r->irq_track))
+			return true;
+	return false;
+}
+
+/* Where KVM gave the notification to an ioeventfd: the exit in which the request's thread was woken. */
+static int64_t waker(const struct writer *w)
+{
+	const struct request *r = w->r;
+	int64_t found = 0;
+
+	if (w->kick || !r->wake.event)
+		return 0;
+	for (size_t i = 0; i < w->n && w->ev[i].id < r->wake.event; i++)
+		if (w->ev[i].kind == EW_SCHED_WAKING && w->ev[i].a[0] == r->track &&
+			w->ev[i].exit_id && derive_is_vcpu(w->d, w->ev[i].track))
+			found = w->ev[i].exit_id;
+	return found && has(w, EW_KVM_EXIT, found) ? found : 0;
+}
+
+int derive_host_load(struct writer *w)
+{
+	struct host_side *h = &w->side;
+
+	if (w->n > h->cap) {
+		size_t *lead = reallocarray(h->lead, w->cap, sizeof(*lead));
+
+		if (!lead)
+			return err_set(w->d->e, -ENOMEM, "out of memory while deriving requests");
+		h->lead = lead;
+		h->cap = w->cap;
+	}
+	if (w->n)
+		memset(h->lead, 0, w->n * sizeof(*h->lead));
+	for (size_t i = w->in_front; i < w->n; i++) {
+		size_t first = w->ev[i].kind == EW_RUN_EXIT ? first_of_exit(w, i) : i;
+
+		if (first != i)
+			h->lead[first] = i + 1;
+	}
+	h->hw_exit = w->kick && has(w, EW_KVM_EXIT, w->kick->exit_id);
+	h->hw_entry = w->kick && has(w, EW_KVM_ENTRY, w->kick->exit_id);
+	h->irq = has_irq(w);
+	h->waker = waker(w);
+	h->block = false;
+	h->in_call = false;
+	h->sectors = 0;
+	return 0;
+}
+
+/* --- what concerns the request ---------------------------------------------------------------- */
+
+static bool knows_sector(const struct host_side *h, int64_t sector)
+{
+	for (unsigned i = 0; i < h->sectors; i++)
+		if (h->sector[i] == sector)
+			return true;
+	return false;
+}
+
+/* What the block layer is given inside the request's own system call, and what becomes of it. */
+static bool block_concerns(struct writer *w, const struct event_row *ev)
+{
+	struct host_side *h = &w->side;
+
+	if (ev->track == w->r->track && h->in_call) {
+		if (!knows_sector(h, ev->a[1]) && h->sectors < HOST_SIDE_SECTORS)
+			h->sector[h->sectors++] = ev->a[1];
+		h->block = true;
+		return true;
+	}
+	return knows_sector(h, ev->a[1]);
+}
+
+/* Raised by the thread that signals it, or on its behalf by a worker of KVM. */
+static bool irq_concerns(const struct writer *w, const struct event_row *ev)
+{
+	const struct request *r = w->r;
+
+	if (!r->irq.event || ev->id < r->irq.event)
+		return false;
+	if (ev->track == r->irq_track)
+		return !r->irq_ret.event || ev->id < r->irq_ret.event;
+	return !derive_is_vcpu(w->d, ev->track) && (!r->ack.event || ev->id < r->ack.event);
+}
+
+static bool sched_concerns(const struct writer *w, const struct event_row *ev)
+{
+	int64_t carrier = w->carriers.at[w->carrier].track;
+
+	if (ev->kind == EW_SCHED_SWITCH)
+		return ev->track == carrier || ev->a[2] == carrier;
+	for (size_t i = 0; i < w->carriers.n; i++)
+		if (w->carriers.at[i].track == ev->a[0] && ev->a[0] != ev->track)
+			return true;
+	return false;
+}
+
+void derive_host_note(struct writer *w, const struct event_row *ev)
+{
+	struct host_side *h = &w->side;
+
+	if (!derive_numbered(ev->kind) || ev->a[0] != w->r->id)
+		return;
+	if (ev->kind == EW_HOST_CALL || ev->kind == EW_URING_SQE)
+		h->in_call = true;
+	else if (ev->kind == EW_HOST_RET || ev->kind == EW_URING_CQE)
+		h->in_call = false;
+}
+
+bool derive_host_concerns(struct writer *w, const struct event_row *ev)
+{
+	int64_t carrier = w->carriers.at[w->carrier].track;
+
+	if (is_block(ev->kind))
+		return block_concerns(w, ev);
+	if (ev->kind == EW_SCHED_SWITCH || ev->kind == EW_SCHED_WAKING)
+		return sched_concerns(w, ev);
+	if (is_irq(ev->kind) && irq_concerns(w, ev))
+		return true;
+	if (w->kick && ev->exit_id == w->kick->exit_id && ev->track == w->kick->track)
+		return true;
+	return ev->track == carrier && derive_is_vcpu(w->d, carrier);
+}
+
+void derive_host_sql(char *buf, size_t size)
+{
+	snprintf(buf, size, "kind IN (%d, %d, %d, %d, %d, %d, %d, %d, %d)", EW_LOST,
+		EW_BLOCK_BIO_QUEUE, EW_BLOCK_RQ_INSERT, EW_BLOCK_RQ_ISSUE, EW_BLOCK_RQ_COMPLETE,
+		EW_KVM_SET_IRQ, EW_KVM_MSI_SET_IRQ, EW_KVM_APIC_ACCEPT_IRQ, EW_SCHED_SWITCH);
+}
+
+/* --- the budget ------------------------------------------------------------------------------- */
+
+enum ew_layer derive_host_after(const struct event_row *ev, enum ew_layer now)
+{
+	switch (ev->kind) {
+	case EW_KVM_ENTRY:
+		return EW_LAYER_GUEST;
+	case EW_KVM_EXIT:
+		return EW_LAYER_KVM;
+	case EW_KVM_USERSPACE_EXIT:
+		return now == EW_LAYER_KVM ? EW_LAYER_EXIT_ENTRY : now;
+	case EW_KVM_VCPU_WAKEUP:
+		return now == EW_LAYER_WAITING ? EW_LAYER_KVM : now;
+	default:
+		return now;
+	}
+}
+
+enum ew_layer derive_host_before(const struct event_row *ev)
+{
+	return ev->kind == EW_KVM_EXIT ? EW_LAYER_GUEST : EW_LAYER_KVM;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* The host's tracepoints in the path of a request that a VMM recorded. */
+#ifndef EXITWALK_TRACER_DERIVE_HOST_H
+#define EXITWALK_TRACER_DERIVE_HOST_H
+
+#include "derive_steps.h"
+
+/* An event of a tracepoint of the host's kernel? */
+bool derive_is_host(int64_t kind);
+
+/* After the window's events were loaded: fills w->side. */
+int derive_host_load(struct writer *w);
+
+/* The VMM's own events say where the request is: each one, in order. */
+void derive_host_note(struct writer *w, const struct event_row *ev);
+
+/* Is this event of the host's tracepoints a step of the request? */
+bool derive_host_concerns(struct writer *w, const struct event_row *ev);
+
+/* The condition for events of other threads that may concern it. */
+void derive_host_sql(char *buf, size_t size);
+
+/* Which layer a vCPU's thread is in after, and was in before, one of its tracepoints; now: what it was in. */
+enum ew_layer derive_host_after(const struct event_row *ev, enum ew_layer now);
+enum ew_layer derive_host_before(const struct event_row *ev);
+
+#endif
