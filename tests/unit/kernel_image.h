@@ -428,11 +428,11 @@ static inline void put_orcs(struct area *a, const struct orc_at *v, size_t n, en
 static inline void put_kernel_orcs(struct kernel_image *k)
 {
 	static const struct orc_at v[] = {
-		{TEXT(F_IOWRITE16), {BY_SP(8)}},
-		{TEXT(F_BLK_MQ), {BY_SP(8 + 0x18)}},
+		{TEXT(F_IOWRITE16), BY_SP(8)},
+		{TEXT(F_BLK_MQ), BY_SP(8 + 0x18)},
 		{TEXT(F_BLK_MQ) + 0x800, {.type = ORC_TYPE_UNDEFINED}},
-		{TEXT(F_SYS_PWRITE64), {BY_BP}},
-		{TEXT(F_DO_SYSCALL), {BY_SP(8 + 0x10)}},
+		{TEXT(F_SYS_PWRITE64), BY_BP},
+		{TEXT(F_DO_SYSCALL), BY_SP(8 + 0x10)},
 		{TEXT(F_ENTRY), {.sp_reg = ORC_REG_SP, .type = ORC_TYPE_REGS}},
 		{TEXT(F_IDLE), {.sp_reg = ORC_REG_UNDEFINED, .type = ORC_TYPE_END}},
 		{TEXT(F_ASM_COMMON), {.sp_reg = ORC_REG_SP, .type = ORC_TYPE_REGS}},
@@ -466,7 +466,7 @@ static inline void put_elf_symbol(
 
 static inline void put_module(struct kernel_image *k, uint64_t head)
 {
-	static const struct orc_at v[] = {{F_VP_NOTIFY, {BY_SP(8)}}, {F_VP_INTERRUPT, {BY_SP(8)}}};
+	static const struct orc_at v[] = {{F_VP_NOTIFY, BY_SP(8)}, {F_VP_INTERRUPT, BY_SP(8)}};
 	static const char strings[] = "\0vp_notify\0vp_interrupt\0data";
 	struct area *a = &k->module;
 	uint64_t ips, entries, symtab, strtab, kallsyms;
