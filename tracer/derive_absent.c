@@ -47,6 +47,8 @@ static const char *const text[ABSENT_MAX][BACKENDS] = {
 	[ABSENT_HW_ENTRY] = {"not recorded: the hardware entry; needs the kvm_entry tracepoint (host tracefs)",
 		[BACKEND_PVM] =
 			"not recorded: the entry itself; the kvm_entry tracepoint never fires on kvm_pvm"},
+	[ABSENT_NOT_ENTERED] =
+		{"the vCPU that notified did not enter the guest again in this window"},
 	[ABSENT_NO_ISR_READ] =
 		{"the guest's interrupt handler: it did not read the ISR register in this window, so no exit shows it"},
 	[ABSENT_MSI_NO_EXIT] =

@@ -31,6 +31,12 @@ static bool names_it(const struct writer *w, const struct event_row *ev)
 	return false;
 }
 
+/* The process goes on after its ENTER marker. */
+static bool begins_call(const struct writer *w, const struct event_row *ev)
+{
+	return w->r->call != NO_INDEX && ev->id == w->d->call[w->r->call].first.event;
+}
+
 /*
  * Is it a step? What names the request, its notification's and its acknowledgement's exits as a whole,
  * and all that a vCPU does while it carries the request. A thread serves many requests at once: of
@@ -40,6 +46,8 @@ static bool concerns(struct writer *w, const struct event_row *ev)
 {
 	if (derive_is_host(ev->kind))
 		return derive_host_concerns(w, ev);
+	if (begins_call(w, ev))
+		return true;
 	if (derive_numbered(ev->kind) || names_it(w, ev))
 		return names_it(w, ev);
 	if (in_kick(w, ev) || in_exit(ev, w->r->ack_track, w->r->ack_exit))
@@ -158,6 +166,7 @@ static int put_kick_event(struct writer *w, size_t i)
 		w->kick_stage = stage;
 	if (!ret)
 		ret = steps_event(w, w->kick_stage, ev);
+	w->entered |= ev->kind == EW_RUN_ENTER;
 	if (!ret && ev->kind == EW_RUN_ENTER && !w->side.hw_entry)
 		ret = steps_absent(w, 8, EW_LAYER_KVM, ABSENT_HW_ENTRY);
 	return ret;
@@ -254,7 +263,7 @@ static int put_one(struct writer *w, size_t i)
 		return put_kick_event(w, i);
 	if (names_it(w, ev))
 		return put_named_event(w, ev);
-	if (ev->kind == EW_RUN_ENTER && i == w->in_front) /* the window begins with it */
+	if (begins_call(w, ev) || (ev->kind == EW_RUN_ENTER && i == w->in_front))
 		return steps_event(w, w->stage == 1 ? 1 : 8, ev);
 	if (ev->kind == EW_RUN_EXIT || ev->exit_id)
 		return put_other_event(w, i);
@@ -314,6 +323,8 @@ static int put_end(struct writer *w, const struct event_row *last)
 		ret = put_no_kick(w);
 	if (!ret && shared)
 		ret = steps_absent(w, 7, EW_LAYER_KVM, ABSENT_SHARED_COMPLETION);
+	if (!ret && r->threaded && w->kick && !w->entered)
+		ret = steps_absent(w, 8, EW_LAYER_KVM, ABSENT_NOT_ENTERED);
 	if (!ret && !w->acked && !shared)
 		ret = steps_absent(w, 9, EW_LAYER_GUEST_KERNEL, no_handler(r));
 	if (!ret && r->used.event)
@@ -398,7 +409,8 @@ static int one_request(struct writer *w)
 	w->stage = w->kick_stage = 0;
 	w->thread_stage = 5;
 	w->carrier = 0;
-	w->kicked = w->acked = w->host = w->host_said = w->inject = w->returned = false;
+	w->kicked = w->acked = w->host = w->host_said = w->inject = w->returned = w->entered =
+		false;
 	if (!ret)
 		ret = derive_host_load(w);
 	if (ret)

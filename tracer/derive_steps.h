@@ -41,6 +41,7 @@ struct writer {
 	bool host, host_said; /* a host system call was made; what is below it was said */
 	bool inject;          /* an interrupt was raised: what KVM did with it is to be said */
 	bool returned;        /* the call's end was put */
+	bool entered;         /* the run_enter was put that ends the notification's exit */
 };
 
 int steps_prepare(struct writer *w);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 
 static const struct guest_call *call_of(const struct derive *d, const struct request *r)
 {
@@ -23,8 +24,14 @@ static void whole_window(const struct derive *d, struct request *r)
 		r->first = k->exit;
 	else
 		r->first = r->wake.event ? r->wake : r->pop;
+	r->last = c && c->exit_event ? c->last : r->reach;
 	/* An asynchronous call returns before its requests are complete. */
-	r->last = c && c->exit_event && c->last.event > r->own.event ? c->last : r->reach;
+	if (r->last.event < r->own.event ||
+		(c && c->nr == SYS_io_submit && r->last.event < r->reach.event))
+		r->last = r->reach;
+	/* Without a call nothing else says when the guest that notified goes on. */
+	if (!c && k && k->entry.event > r->last.event)
+		r->last = k->entry;
 }
 
 /*
@@ -155,6 +162,7 @@ static void carried_in(const struct derive *d, const struct request *r, struct c
 static void carried_out(const struct derive *d, const struct request *r, struct carriers *c)
 {
 	const struct guest_call *call = call_of(d, r);
+	const struct notify *k = derive_kick(d, r);
 	struct mark done = r->used;
 
 	if (!r->used.event)
@@ -165,7 +173,7 @@ static void carried_out(const struct derive *d, const struct request *r, struct 
 		hand_to(c, r->irq_track, r->irq);
 		done = r->irq_ret.event ? r->irq_ret : r->irq;
 	}
-	if (r->ack.event) {
+	if (r->ack.event && r->ack.event < r->last.event) {
 		/* The guest may take it before the host's system call that raises it returns. */
 		hand_to(c, r->ack_track, r->ack.event < done.event ? later(r->used, r->ack) : done);
 		if (!r->ack_end.event)
@@ -175,8 +183,10 @@ static void carried_out(const struct derive *d, const struct request *r, struct 
 			call->exit_track != r->ack_track)
 			done = call->exit_before;
 	}
-	if (call && call->exit_event && call->last.event > done.event)
+	if (call && call->exit_event && call->last.event == r->last.event)
 		hand_to(c, call->exit_track, done);
+	else if (k && k->entry.event == r->last.event)
+		hand_to(c, k->track, done);
 }
 
 void derive_carriers(const struct derive *d, const struct request *r, struct carriers *c)

@@ -374,6 +374,132 @@ static void loss_on_the_thread(void **state)
 	expect_lines(t, BUDGET_ERRORS, "");
 }
 
+/* An asynchronous call returns behind the interrupt and in front of its acknowledgement. */
+static void acknowledged_after_the_return(void **state)
+{
+	struct tape *t = *state;
+
+	enter_call(t, 1000, NR_IO_SUBMIT, 7);
+	kick(t, 2000, 1, 1);
+	signal_io(t, 2200);
+	on(t, IO);
+	EMIT(t, 2500, IO_WAKE, 1, 0, 1, 0, 9);
+	take(t, 2550, 1, 1, 0x9000);
+	fill(t, 2580, 1);
+	enter_uring(t, 2600, 1);
+	complete(t, 3000, 1);
+	raise_line(t, 3030);
+	on(t, VCPU0);
+	leave_call(t, 3500, NR_IO_SUBMIT, 7, 1);
+	on(t, VCPU1);
+	isr_exit(t, 4000);
+	derive(t);
+	expect_lines(t, "SELECT printf('%d-%d', t_first, t_last) FROM request", "1100-4100\n");
+	expect_lines(t,
+		"SELECT printf('%d %d', stage, ts_ns) FROM v_step WHERE text LIKE 'io_submit =%' OR text"
+		" LIKE '%guest reads ISR%'",
+		"1 3510\n9 4020\n");
+	expect_lines(t, UNACCOUNTED, "");
+	expect_lines(t, BUDGET_ERRORS, "");
+}
+
+/* The vCPU that notified is still in its exit when the call returns on the other one. */
+static void still_in_the_exit(void **state)
+{
+	struct tape *t = *state;
+
+	on(t, VCPU1);
+	enter_call(t, 1000, NR_PWRITE, 7);
+	on(t, VCPU0);
+	kick(t, 2000, 1, 1);
+	EMIT(t, 2200, IO_SIGNAL, 1, 0, 9);
+	on(t, IO);
+	EMIT(t, 2500, IO_WAKE, 1, 0, 1, 0, 9);
+	take(t, 2550, 1, 1, 0x9000);
+	fill(t, 2580, 1);
+	enter_uring(t, 2600, 1);
+	complete(t, 3000, 1);
+	raise_line(t, 3030);
+	on(t, VCPU1);
+	isr_exit(t, 4000);
+	leave_call(t, 6000, NR_PWRITE, 7, 512);
+	on(t, VCPU0);
+	EMIT(t, 7000, IO_SIGNAL_RET, 1, 0, 8);
+	run_enter(t, 7100);
+	derive(t);
+	expect_lines(t, "SELECT printf('%d %s', stage, text) FROM v_step WHERE stage = 8",
+		"8 the vCPU that notified did not enter the guest again in this window\n");
+	/* The process goes on after its marker: on vCPU 1, which does not notify. */
+	expect_lines(t, "SELECT printf('%d %d %s', n, stage, actor) FROM v_step WHERE ts_ns = 1100",
+		"2 1 vcpu1\n");
+	expect_lines(t, UNACCOUNTED, "");
+	expect_lines(t, BUDGET_ERRORS, "");
+}
+
+/* No call is open, a message tells of the completion: the window ends when the guest goes on. */
+static void without_a_call(void **state)
+{
+	struct tape *t = *state;
+
+	kick(t, 2000, 1, 1);
+	EMIT(t, 2200, IO_SIGNAL, 1, 0, 9);
+	on(t, IO);
+	EMIT(t, 2500, IO_WAKE, 1, 0, 1, 0, 9);
+	take(t, 2550, 1, 1, 0x9000);
+	fill(t, 2580, 1);
+	enter_uring(t, 2600, 1);
+	complete(t, 3000, 1);
+	raise_msi(t, 3030);
+	on(t, VCPU0);
+	EMIT(t, 3500, IO_SIGNAL_RET, 1, 0, 8);
+	run_enter(t, 3600);
+	derive(t);
+	expect_lines(t, "SELECT printf('%d-%d', t_first, t_last) FROM request", "100-3600\n");
+	/* From the message on the vCPU carries it, which comes out of its system call: 420 and 100. */
+	expect_lines(t, BUDGET(1),
+		"kvm 50\nvmm 340\nhost_kernel 820\nwaiting 300\nrecorder 90\nin_kvm_run 1900\n");
+	expect_lines(t, BUDGET_ERRORS, "");
+}
+
+/* One call, requests in flight four at a time for long: windows do not grow with their number. */
+static void pipeline_in_one_call(void **state)
+{
+	struct tape *t = *state;
+
+	sql(t, "BEGIN");
+	enter_call(t, 1000, NR_PWRITE, 7);
+	kick(t, 2000, 1, 500);
+	signal_io(t, 2200);
+	on(t, IO);
+	EMIT(t, 2500, IO_WAKE, 1, 0, 1, 0, 9);
+	for (int i = 1; i <= 503; i++) {
+		if (i <= 500) {
+			take(t, 2000 + 1000 * i, i, 1, 0x9000);
+			fill(t, 2100 + 1000 * i, i);
+			enter_uring(t, 2200 + 1000 * i, 1);
+		}
+		if (i > 3) {
+			complete(t, 2500 + 1000 * i, i - 3);
+			raise_msi(t, 2600 + 1000 * i);
+		}
+	}
+	on(t, VCPU0);
+	leave_call(t, 600000, NR_PWRITE, 7, 512);
+	sql(t, "COMMIT");
+	derive(t);
+	expect_lines(t,
+		"SELECT printf('%d: %d', id, t_last - t_first) FROM request WHERE id < 497 AND t_last -"
+		" t_first > 10000",
+		"");
+	assert_int_equal(number(t, "SELECT max(t_last) FROM request"), 600000);
+	assert_int_equal(
+		number(t, "SELECT count(*) FROM request a JOIN request b ON b.id = a.id + 1"
+			  " WHERE a.t_last <= b.t_first"),
+		0);
+	expect_lines(t, UNACCOUNTED, "");
+	expect_lines(t, BUDGET_ERRORS, "");
+}
+
 static void thousand_writes(struct tape *t, int in_flight)
 {
 	int64_t ts = 1000;
@@ -438,6 +564,10 @@ int main(void)
 		THREADS_TEST(another_vcpu_notifies),
 		THREADS_TEST(behind_another_request),
 		THREADS_TEST(loss_on_the_thread),
+		THREADS_TEST(acknowledged_after_the_return),
+		THREADS_TEST(still_in_the_exit),
+		THREADS_TEST(without_a_call),
+		THREADS_TEST(pipeline_in_one_call),
 		THREADS_TEST(thousand_requests),
 	};
 
