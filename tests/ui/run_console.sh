@@ -100,9 +100,11 @@ done
 	exit 1
 	expect the guest did not end within 1 s
 	restored
-	name a guest that cannot go on
-	run $EXITWALK run --no-record -d $TMP/g.img --console --append entry=none
+	name a guest that fails
+	run $EXITWALK run --no-record -d $TMP/e.img,ro --console
 	end
+	exit 1
+	expect exitwalk run: the guest ended with status 1
 	restored
 	name the file that may not grow
 	run /usr/bin/env bash -c ulimit\${IFS}-f\${IFS}2048;exec\${IFS}$EXITWALK\${IFS}run\${IFS}-o\${IFS}$TMP/u.exw\${IFS}--console\${IFS}--append\${IFS}outloop=4000000000
