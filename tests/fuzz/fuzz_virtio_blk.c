@@ -49,7 +49,7 @@ static void op_init(struct machine *m, struct input *i)
 	m->ring = pfn << VIRTIO_PCI_QUEUE_ADDR_SHIFT;
 	m->avail_idx = 0;
 	out(m, EW_VIRTIO_BLK_IOBASE + VIRTIO_PCI_STATUS, 1, 0);
-	check(!m->blk.dev.in_flight);
+	check_reset(m);
 	out(m, EW_VIRTIO_BLK_IOBASE + VIRTIO_PCI_QUEUE_PFN, 4, pfn);
 	out(m, EW_VIRTIO_BLK_IOBASE + VIRTIO_PCI_STATUS, 1, 7);
 }

@@ -37,7 +37,7 @@ static void op_init(struct machine *m, struct input *i)
 
 	m->avail_idx = 0;
 	out(m, VIRTIO_MMIO_STATUS, 0);
-	check(!m->blk.dev.in_flight);
+	check_reset(m);
 	out(m, VIRTIO_MMIO_STATUS, 3);
 	out(m, VIRTIO_MMIO_DRIVER_FEATURES_SEL, 0);
 	out(m, VIRTIO_MMIO_DRIVER_FEATURES, (features & 3) << VIRTIO_RING_F_INDIRECT_DESC);

@@ -74,7 +74,7 @@ static void op_init(struct machine *m, struct input *i)
 	for (unsigned n = 0; n < 2; n++)
 		out(m, MSIX_TABLE + 16 * n + PCI_MSIX_ENTRY_VECTOR_CTRL, 4, how >> 7);
 	out(m, VIRTIO_PCI_COMMON_STATUS, 1, 0);
-	check(!m->blk.dev.in_flight);
+	check_reset(m);
 	out(m, VIRTIO_PCI_COMMON_STATUS, 1, 3);
 	out(m, VIRTIO_PCI_COMMON_GFSELECT, 4, 0);
 	out(m, VIRTIO_PCI_COMMON_GF, 4, (how & 3) << VIRTIO_RING_F_INDIRECT_DESC);

@@ -61,6 +61,12 @@ static inline uint64_t read_at(struct machine *m, enum ew_space space, uint64_t 
 	return v;
 }
 
+/* Status 0 was written, and, if the function answers at its registers, reached the device. */
+static inline void check_reset(const struct machine *m)
+{
+	check(m->blk.dev.status || !m->blk.dev.in_flight);
+}
+
 static inline void op_poke(struct machine *m, struct input *i)
 {
 	uint32_t gpa = take(i, 2), len = take(i, 1);
