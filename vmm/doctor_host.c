@@ -15,6 +15,7 @@
 
 #include "backend.h"
 #include "doctor.h"
+#include "io_uring_host.h"
 
 #define HOST "host"
 #define TRACING "kernel tracing"
@@ -82,6 +83,20 @@ static void processors(struct doctor *d)
 			"%d for this process", n);
 }
 
+/* By setting one up, as `run --io thread` does. */
+static void io_uring(struct doctor *d)
+{
+	struct io_uring_host *u;
+	int rc = io_uring_host_create(&u);
+
+	doctor_add(d, HOST, "io_uring", rc ? DOCTOR_MISSING : DOCTOR_OK,
+		"--io thread does one request after the other, by pread64 and pwrite64",
+		"sysctl kernel.io_uring_disabled=0, or a kernel with it (5.6)", "%s",
+		rc ? strerror(-rc) : "works");
+	if (rc == 0)
+		io_uring_host_destroy(u);
+}
+
 static void disk_space(struct doctor *d, const char *dir)
 {
 	enum { MIB_NEEDED = 64 };
@@ -137,6 +152,7 @@ void doctor_host(struct doctor *d, const char *dir)
 	doctor_add(d, HOST, "CPU", DOCTOR_INFO, NULL, NULL, "%s", cpu);
 	processors(d);
 	limits(d);
+	io_uring(d);
 	disk_space(d, dir);
 	tracing(d);
 	terminal(d);

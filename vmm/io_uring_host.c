@@ -19,6 +19,17 @@ struct io_uring_host {
 	bool dead;                  /* io_uring_enter failed for good */
 };
 
+/* Linux 5.6 has all that is used here, and a probe to ask for it. */
+static bool has_opcodes(struct io_uring *ring)
+{
+	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+	bool has = probe && io_uring_opcode_supported(probe, IORING_OP_READ) &&
+		   io_uring_opcode_supported(probe, IORING_OP_WRITE);
+
+	io_uring_free_probe(probe);
+	return has;
+}
+
 int io_uring_host_create(struct io_uring_host **out)
 {
 	struct io_uring_host *u = calloc(1, sizeof(*u));
@@ -29,6 +40,10 @@ int io_uring_host_create(struct io_uring_host **out)
 		return -ENOMEM;
 	u->filled.end = &u->filled.first;
 	rc = io_uring_queue_init(ENTRIES, &u->ring, 0);
+	if (rc == 0 && !has_opcodes(&u->ring)) {
+		io_uring_queue_exit(&u->ring);
+		rc = -ENOSYS;
+	}
 	if (rc) {
 		free(u);
 		return rc;

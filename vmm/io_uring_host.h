@@ -7,7 +7,7 @@
 
 struct io_uring_host;
 
-/* 0, or what io_uring_setup(2) says. */
+/* 0, or what io_uring_setup(2) says; -ENOSYS also where it is too old for us. */
 int io_uring_host_create(struct io_uring_host **out);
 void io_uring_host_destroy(struct io_uring_host *u); /* NULL is fine */
 
