@@ -103,6 +103,16 @@ static int find_orc(struct guest_linux *g)
 	return guest_linux_add_text(g, &t);
 }
 
+bool guest_linux_fits(const struct ksyms *s, const uint8_t *image, size_t len, uint64_t base)
+{
+	static const char begin[] = "Linux version ";
+	const struct ksym *y = ksyms_by_name(s, "linux_banner");
+	uint64_t at = y ? y->addr - base : len;
+
+	return at < len && len - at >= sizeof(begin) &&
+	       memcmp(image + at, begin, sizeof(begin) - 1) == 0;
+}
+
 int guest_linux_find(
 	struct guest_linux *g, const uint8_t *image, size_t len, uint64_t base, struct ksyms *given)
 {

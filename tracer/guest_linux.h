@@ -46,12 +46,15 @@ struct guest_linux {
 
 /*
  * Looks into a copy of the kernel's image, as kallsyms_find() takes it, and keeps what is needed of it;
- * `given`, if not NULL, are the symbols to use instead of those in the image. On success g is to be
- * freed. -ENOENT: there are no symbols; -ENOMEM, -E2BIG.
+ * `given`, if not NULL, are the symbols to use instead of those in the image, and is empty afterwards.
+ * On success g is to be freed. -ENOENT: there are no symbols; -ENOMEM, -E2BIG.
  */
 int guest_linux_find(struct guest_linux *g, const uint8_t *image, size_t len, uint64_t base,
 	struct ksyms *given);
 void guest_linux_free(struct guest_linux *g);
+
+/* Are these the symbols of the kernel in that image? Its linux_banner must lie where they say. */
+bool guest_linux_fits(const struct ksyms *s, const uint8_t *image, size_t len, uint64_t base);
 
 /* The task that runs on the CPU whose per-CPU area is at gs_base. False if that cannot be told. */
 bool guest_linux_task(

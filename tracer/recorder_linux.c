@@ -42,11 +42,11 @@ static int name_address(struct collect *c, uint64_t addr)
 		return 0;
 	c->stored[y - s->v] = true;
 	c->symbols++;
-	store_int(store, STMT_SYMBOL, 1, (int64_t)y->addr);
-	store_int(store, STMT_SYMBOL, 2, (int64_t)size);
-	store_text(store, STMT_SYMBOL, 3, ksyms_name(s, y));
-	store_text(store, STMT_SYMBOL, 4, s->module[y->module]);
-	return store_run(store, STMT_SYMBOL, &c->r->why);
+	store_int(store, STMT_SYMBOL_ONCE, 1, (int64_t)y->addr);
+	store_int(store, STMT_SYMBOL_ONCE, 2, (int64_t)size);
+	store_text(store, STMT_SYMBOL_ONCE, 3, ksyms_name(s, y));
+	store_text(store, STMT_SYMBOL_ONCE, 4, s->module[y->module]);
+	return store_run(store, STMT_SYMBOL_ONCE, &c->r->why);
 }
 
 static int name_frames(void *ctx, int64_t event, const struct unwind_frame *frame, size_t n,

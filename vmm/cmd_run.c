@@ -210,6 +210,9 @@ static void summary(const struct run *r)
 		printf("disk image  %s\n", r->o->disk[i].path);
 	if (!r->recorder)
 		return;
+	if (r->machine.linux_kernel.refused)
+		printf("symbols     %s is of another kernel; names are those in the guest's memory\n",
+			r->o->symbols);
 	printf("recording   %s\n", r->o->file);
 	printf("next        exitwalk view %s    walk it\n", r->o->file);
 	printf("            exitwalk path %s    one write as text\n", r->o->file);
@@ -336,6 +339,8 @@ static int run_all(struct run *r, struct err *e)
 	rc = machine_create(&r->machine, &r->config, e);
 	if (rc)
 		return rc;
+	if (is_linux && o->symbols)
+		guest_kernel_symbols(&r->machine.linux_kernel, &r->linux_guest.symbols, o->symbols);
 	rc = run_guest(r, e);
 	host_live_free(r->live);
 	recorder_free(r->recorder);

@@ -11,6 +11,7 @@
 #include "tracer/probe.h"
 #include "tracer/recorder.h"
 #include "tracer/recorder_linux.h"
+#include "tracer/symbol_file.h"
 
 /* Documentation/arch/x86/x86_64/mm.rst: "kernel text mapping", where KASLR puts the image. */
 #define IMAGE_FROM 0xffffffff80000000ull
@@ -36,7 +37,15 @@ void guest_kernel_init(struct guest_kernel *g, const struct guest_mem *m)
 void guest_kernel_free(struct guest_kernel *g)
 {
 	guest_linux_free(&g->kernel);
+	ksyms_free(&g->given);
 	g->found = false;
+}
+
+void guest_kernel_symbols(struct guest_kernel *g, struct ksyms *s, const char *file)
+{
+	g->given = *s;
+	g->file = file;
+	*s = (struct ksyms){0};
 }
 
 /* The kernel unmaps what is not its image from this range (cleanup_highmap). */
@@ -71,6 +80,19 @@ static uint8_t *copy_image(const struct guest_kernel *g)
 	return image;
 }
 
+/* The file's symbols, moved to where the kernel is; NULL: there are none, or not of this kernel. */
+static struct ksyms *fitting(struct guest_kernel *g, const uint8_t *image)
+{
+	if (!g->given.n)
+		return NULL;
+	if (symbol_file_move(&g->given, g->base) == 0 &&
+		guest_linux_fits(&g->given, image, g->bytes, g->base))
+		return &g->given;
+	ksyms_free(&g->given);
+	g->refused = true;
+	return NULL;
+}
+
 static bool find(struct guest_kernel *g, uint64_t cr3)
 {
 	uint64_t begin = probe_now(), copied, gpa;
@@ -85,7 +107,7 @@ static bool find(struct guest_kernel *g, uint64_t cr3)
 		return false;
 	copied = probe_now();
 	g->copy_ns = copied - begin;
-	g->found = guest_linux_find(&g->kernel, image, g->bytes, g->base, NULL) == 0;
+	g->found = guest_linux_find(&g->kernel, image, g->bytes, g->base, fitting(g, image)) == 0;
 	g->find_ns = probe_now() - copied;
 	free(image);
 	/* The kernel's own page tables stay when the process is gone whose tables these are. */
@@ -119,7 +141,10 @@ int guest_kernel_describe(struct guest_kernel *g, uint64_t cr3, struct recorder 
 			"none: no kallsyms tables were found in the guest's memory");
 		return 0;
 	}
-	recorder_meta(r, "guest_linux.names", "kallsyms in the guest's memory");
+	recorder_meta(r, "guest_linux.names", "%s%s", g->file && !g->refused ? "file " : "",
+		g->file && !g->refused ? g->file : "kallsyms in the guest's memory");
+	if (g->refused)
+		recorder_meta(r, "guest_linux.symbols_file", "%s is of another kernel", g->file);
 	recorder_meta(r, "guest_linux.image", "0x%" PRIx64, g->base);
 	recorder_meta(r, "guest_linux.image_bytes", "%" PRIu64, g->bytes);
 	recorder_meta(r, "guest_linux.types", "%s", g->kernel.has_btf ? "BTF" : "none");

@@ -17,11 +17,17 @@ struct guest_kernel {
 	unsigned asked, tries;
 	uint64_t base, bytes; /* of the image */
 	uint64_t copy_ns, find_ns;
+	struct ksyms given; /* of a file, until it is used */
+	const char *file;   /* its name; NULL: there is none */
+	bool refused;       /* it is of another kernel */
 };
 
 /* m is borrowed. */
 void guest_kernel_init(struct guest_kernel *g, const struct guest_mem *m);
 void guest_kernel_free(struct guest_kernel *g);
+
+/* Names are to come from these symbols (symbol_file.h), if they fit. s is empty afterwards; file is borrowed. */
+void guest_kernel_symbols(struct guest_kernel *g, struct ksyms *s, const char *file);
 
 /*
  * The task that runs where GS.base is gs_base. The first call looks for the kernel, which takes as long as

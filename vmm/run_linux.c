@@ -14,6 +14,7 @@
 #include "guest_abi.h"
 #include "linux_boot.h"
 #include "run_linux.h"
+#include "tracer/symbol_file.h"
 
 /* What mkdisk.sh writes into its partition table as the disk's signature, at byte 440. */
 #define DISK_SIGNATURE "EXWL"
@@ -226,6 +227,18 @@ static int name_files(struct run_linux *l, const struct run_options *o, struct e
 	return 0;
 }
 
+static int read_symbols(struct run_linux *l, const char *path, struct err *e)
+{
+	void *data = NULL;
+	size_t len = 0;
+	int rc = file_read(path, "the file of symbols", &data, &len, e);
+
+	if (rc == 0)
+		rc = symbol_file_read(&l->symbols, data, len, path, e);
+	free(data);
+	return rc;
+}
+
 int run_linux_prepare(struct run_linux *l, const struct run_options *o, struct err *e)
 {
 	int rc;
@@ -238,6 +251,8 @@ int run_linux_prepare(struct run_linux *l, const struct run_options *o, struct e
 		rc = file_read(l->initrd_path, "the initrd", &l->initrd, &l->initrd_len, e);
 	if (l->made && l->initrd_path)
 		unlink(l->initrd_path);
+	if (rc == 0 && o->symbols)
+		rc = read_symbols(l, o->symbols, e);
 	if (rc == 0)
 		linux_version(l->kernel, l->kernel_len, l->version, sizeof(l->version));
 	return rc;
@@ -249,6 +264,7 @@ void run_linux_free(struct run_linux *l)
 	free(l->initrd_path);
 	free(l->kernel);
 	free(l->initrd);
+	ksyms_free(&l->symbols);
 	*l = (struct run_linux){0};
 }
 

@@ -11,6 +11,7 @@ struct run_linux {
 	char *initrd_path; /* NULL: none. Of --linux: a file that is gone when it has been read */
 	void *kernel, *initrd;
 	size_t kernel_len, initrd_len;
+	struct ksyms symbols; /* of --symbols, until the machine takes them */
 	char version[128];
 	bool made; /* by --linux */
 };

@@ -22,6 +22,7 @@ enum {
 	KEY_RING_SLOTS,
 	KEY_KVM,
 	KEY_LINUX,
+	KEY_SYMBOLS,
 	KEY_CPUS,
 	KEY_CPU,
 	KEY_VIRTIO,
@@ -50,6 +51,10 @@ static const struct argp_option options[] = {
 		"initramfs and disk made for it, whose process writes in several ways",
 		2},
 	{"kernel", 'k', "KERNEL", 0, "Boot this Linux kernel, a bzImage or a vmlinux", 2},
+	{"symbols", KEY_SYMBOLS, "FILE", 0,
+		"Take the names of the kernel's addresses from FILE: its vmlinux, System.map or a copy "
+		"of its /proc/kallsyms (default: the tables in the guest's memory)",
+		2},
 	{"initrd", 'i', "INITRD", 0, "Give that kernel this initrd", 2},
 	{"disk", 'd', "IMAGE[,ro]", 0,
 		"Use IMAGE as the guest's disk (FILE's name with .img; made if it is not there); ,ro: "
@@ -187,6 +192,8 @@ static void finish(struct argp_state *state, struct run_options *o)
 		argp_error(state,
 			"--linux finds its own kernel and makes its own initrd: leave out "
 			"-k and -i, or leave out --linux");
+	if (o->symbols && !is_linux)
+		argp_error(state, "--symbols is for a Linux kernel: give one by -k, or --linux");
 	if (o->initrd && !o->kernel)
 		argp_error(state, "-i is for a Linux kernel: give one by -k");
 	if (o->repeat && is_linux)
@@ -220,6 +227,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!*arg)
 			argp_error(state, "-i needs the name of an initrd");
 		o->initrd = arg;
+		break;
+	case KEY_SYMBOLS:
+		if (!*arg)
+			argp_error(state, "--symbols needs the name of a file");
+		o->symbols = arg;
 		break;
 	case KEY_LINUX:
 		o->linux_demo = true;

@@ -26,6 +26,7 @@ struct run_options {
 	bool disk_given; /* by -d; else there is one, whose name is derived from `file` */
 	struct drive_options drives;
 	const char *kernel, *initrd; /* -k, -i; NULL: not given */
+	const char *symbols;         /* --symbols; NULL: not given */
 	bool linux_demo;             /* --linux */
 	unsigned mem_mib, cpus;
 	enum cpu_model cpu;

@@ -11,11 +11,15 @@ cd "$(dirname "$0")/../../.." || exit 1
 need_linux
 w=$TMP/linux.exw disk=$TMP/linux.img
 modes="direct big batch file-direct file-buffered"
+# In Bochs it takes minutes to read /proc/kallsyms.
+more=
+[ "$LAB" = vmx ] ||
+	more="ew_symbols=iowrite16,vp_notify,virtio_queue_rq,virtqueue_notify,__x64_sys_pwrite64,ext4_file_write_iter"
 meta() { meta_of "$w" "$1"; }
 new_disk "$disk"
 
 boots() {
-	run_linux -d "$disk" -o "$w" >"$TMP/out" 2>&1
+	run_linux -w "$more" -d "$disk" -o "$w" >"$TMP/out" 2>&1
 	local status=$?
 	cat "$TMP/out"
 	[ $status -eq 0 ] && grep -q "^guest: init: wrote $modes, status 0" "$TMP/out"
@@ -30,7 +34,7 @@ described() {
 	for key in guest guest_kernel guest_initrd guest_command_line; do echo "$(meta $key)"; done
 	[ "$(meta guest)" = Linux ] && [ "$(meta guest_kernel)" = "$LINUX/kernel" ] &&
 		[ "$(meta guest_initrd)" = "$LINUX/initramfs.cpio" ] &&
-		[ "$(meta guest_command_line)" = "$LINUX_WORDS" ] &&
+		[ "$(meta guest_command_line)" = "$LINUX_WORDS $more" ] &&
 		[[ "$(meta guest_kernel_version)" == "$(cat "$LINUX/version") "* ]]
 }
 check "the recording says which kernel, initrd and command line" described
@@ -96,6 +100,64 @@ all_stages() { # stages 1 to 9; of several requests of one kick, the last has th
 	[ -z "$bad" ] || { echo "requests without all stages: $bad" && return 1; }
 }
 check "every request of the writer has its nine stages" all_stages
+
+# --- names and call chains, with KASLR on ---------------------------------------------------------------
+in_order() { # REQUEST PATTERN…: of its steps one matches each pattern, in this order
+	local steps from=1 at p
+	steps=$(query "$w" "SELECT replace(text, char(10), ' ') FROM v_step WHERE request_id = $1 ORDER BY n")
+	shift
+	for p in "$@"; do
+		at=$(tail -n "+$from" <<<"$steps" | grep -nE -m 1 -- "$p" | cut -d : -f 1)
+		[ -n "$at" ] || { printf "no '%s' from line %s on in:\n%s\n" "$p" "$from" "$steps" && return 1; }
+		from=$((from + at))
+	done
+}
+kicked_by() { # TASK WHERE…: a request of the writer's pwrite64 that this task kicked
+	query "$w" "SELECT q.id FROM v_request q JOIN v_step s ON s.request_id = q.id AND s.stage = 2
+		WHERE s.text LIKE 'current task: $1%' AND q.syscall = 'pwrite64' AND $2 LIMIT 1"
+}
+driver=('^virtio_queue_rq\+0x[0-9a-f]+ \[virtio_blk\]$' '^virtqueue_notify\+0x[0-9a-f]+ \[virtio_ring\]$'
+	'^vp_notify\+0x[0-9a-f]+ \[virtio_pci\]$' '^iowrite16\+0x[0-9a-f]+$' '^out dx, ax \(66 ef\) at iowrite16\+'
+	'^KVM_RUN returns: KVM_EXIT_IO')
+by_kworker() {
+	in_order "$(kicked_by kworker/ 'q.sector < 32768')" '^current task: kworker/[0-9]+:[0-9]+H?\[[0-9]+\]$' \
+		'^ret_from_fork\+' '^kthread\+' '^worker_thread\+' '^process_one_work\+' '^blk_mq_dispatch_rq_list\+' \
+		"${driver[@]}"
+}
+check "a write to the device: the kworker's call chain, by name" by_kworker
+by_writer() {
+	local id
+	id=$(kicked_by writer "q.sector >= 32768 AND q.type = 'VIRTIO_BLK_T_OUT'")
+	in_order "$id" '^current task: writer\[[0-9]+\]$' '^0x[0-9a-f]+ in pwrite64\(3, 0x[0-9a-f]+, 65536, 0\)$' \
+		'^entry_SYSCALL_64_after_hwframe\+' '^do_syscall_64\+' '^__x64_sys_pwrite64\+' '^vfs_write\+' \
+		'^ext4_file_write_iter\+' '^iomap_dio_rw\+' '^blk_finish_plug\+' '^blk_mq_dispatch_rq_list\+' \
+		"${driver[@]}" '^vp_interrupt\+0x[0-9a-f]+ \[virtio_pci\]$'
+}
+check "a write to a file: the writer's own call chain from its system call on" by_writer
+interrupted() { # two stacks: the interrupt's, and below it the one that it left
+	in_order "$(kicked_by writer 'q.sector >= 32768')" "${driver[@]}" '^current task: ' '^iowrite16\+0x' \
+		'^asm_common_interrupt\+' '^common_interrupt\+' '^handle_irq_event\+' '^vp_interrupt\+' '^in al, dx'
+}
+check "the interrupt's call chain goes on in what it interrupted" interrupted
+no_guess() {
+	query "$w" "SELECT how, count(*) FROM frame GROUP BY how"
+	[ "$(query "$w" "SELECT count(*) FROM frame WHERE how NOT IN ('rip', 'orc', 'pt_regs')")" = 0 ]
+}
+check "no frame is a guess" no_guess
+kallsyms() { # init: symbol ADDRESS TYPE NAME [MODULE]
+	local addr name module bad=0 n=0
+	while read -r _ _ _ addr _ name module; do
+		[ "$(query "$w" "SELECT name || module FROM symbol WHERE addr = 0x$addr")" = "$name${module:-vmlinux}" ] ||
+			{ echo "$addr is not $name ${module:-vmlinux}" && bad=1; }
+		n=$((n + 1))
+	done < <(tr -d '\r' <"$TMP/out" | grep '^guest: init: symbol ')
+	[ $n -eq 6 ] && [ $bad -eq 0 ]
+}
+if [ "$LAB" = vmx ]; then
+	skip "names are those of /proc/kallsyms" "it takes minutes to read there"
+else
+	check "names are those of /proc/kallsyms" kallsyms
+fi
 [ ! -d /lab/out ] || cp "$w" /lab/out/linux.exw
 
 # --linux, with scripts that hand out what is here: which words they get, and a kernel without a root
@@ -108,8 +170,11 @@ printf '#!/bin/bash\necho "$@" >"$0.words"; printf empty >"$3"\n' >"$stubs/mkini
 # shellcheck disable=SC2016
 printf '#!/bin/bash\necho "$@" >"$0.words"; truncate -s 1M "$1"\n' >"$stubs/mkdisk.sh"
 chmod 755 "$stubs"/*.sh
+# The lab's own kernel is the same one, somewhere else in memory: names from a file, moved by KASLR.
+symbols=()
+[ "$LAB" = vmx ] || { cat /proc/kallsyms >"$TMP/kallsyms" && symbols=(--symbols kallsyms); }
 demo() {
-	(cd "$TMP" && EXITWALK_LINUX=$stubs "$EXITWALK" run --linux -o demo.exw --timeout 400 \
+	(cd "$TMP" && EXITWALK_LINUX=$stubs "$EXITWALK" run --linux -o demo.exw --timeout 400 "${symbols[@]}" \
 		--append "mitigations=off tsc=reliable no_timer_check audit=0" >demo.out 2>demo.err)
 	local status=$?
 	cat "$TMP/demo.out" "$TMP/demo.err"
@@ -118,6 +183,20 @@ demo() {
 		[ "$(meta guest_end)" = "reset (ACPI reset register)" ]
 }
 check "--linux: a panic resets the machine, which ends the run with a sentence" demo
+from_file() {
+	w=$TMP/demo.exw
+	meta guest_linux.names
+	query "$w" "SELECT symbol, count(*) FROM v_exit GROUP BY symbol"
+	[ "$(meta guest_linux.names)" = "file kallsyms" ] &&
+		[ "$(query "$w" "SELECT count(*) > 0 FROM v_exit WHERE symbol LIKE 'io_serial_%' OR symbol LIKE 'native_%'")" = 1 ]
+}
+if [ "$LAB" = vmx ]; then
+	skip "--symbols: names from a file" "it takes minutes to read /proc/kallsyms there"
+elif [ "$(uname -r)" != "$(cat "$LINUX/version")" ]; then
+	skip "--symbols: names from a file" "the lab runs another kernel than the guest"
+else
+	check "--symbols: names from a file" from_file
+fi
 words_of_scripts() {
 	cat "$stubs"/*.words
 	grep -qE "^/lib/modules/0 $stubs/writer /[^ ]+$" "$stubs/mkinitramfs.sh.words" &&
