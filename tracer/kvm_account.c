@@ -290,7 +290,8 @@ static int say_returns(const struct table *t, const struct kvm_account *a)
 		const char *what = "";
 
 		if (name && strcmp(name, return_name[KVM_RET_INTR]) == 0)
-			what = "a signal or immediate_exit, which need no exit of the hardware";
+			what = "a signal, immediate_exit, or INIT for a processor that waits; "
+			       "these need no exit of the hardware";
 		ret = say(t, a->vcpu, name ? name : "?", sqlite3_column_int64(row, 1), what);
 	}
 	sqlite3_finalize(row);
