@@ -21,11 +21,21 @@ lab-vmx: all
 
 # Which exits a write costs, by transport, kick and interrupt (docs/exits.md): LAB=svm or vmx.
 LAB ?= svm
-.PHONY: exits-table
+.PHONY: exits-table recordings bench-boot
 exits-table: all
-	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) ONLY="$(ONLY)" bash tests/lab/exits.sh $(LAB)
+	$(Q)mkdir -p $(BUILD)/lab
+	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) ONLY="$(ONLY)" MANY=$(MANY) bash tests/lab/exits.sh $(LAB)
+
+# The recordings of samples/recordings, anew. LABS="svm" makes only those of that lab.
+recordings: all
+	$(Q)mkdir -p $(BUILD)/lab
+	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) LABS="$(LABS)" bash tests/lab/recordings.sh
+
+# How long Linux takes to boot, against the distribution's other VMMs.
+bench-boot: all
+	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) bash tests/bench/boot.sh
 
 # Each boots its lab once and prints TAP, for tests/run.sh. The one that takes longest first. LABS=svm: only
 # that one.
-LABS ?= vmx svm
+LABS ?= $(if $(SAN),svm,vmx svm)
 LAB_TESTS := $(LABS:%=tests/lab/%.sh)

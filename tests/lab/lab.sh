@@ -15,6 +15,8 @@ usage: lab.sh [option]... svm|vmx [COMMAND]
   -k FILE     keep the kernel's log here
   -m MIB      memory of the lab's host (1024)
   -c CPUS     processors of the lab's host (1; svm only)
+  -i          the lab's clock counts instructions, 1 ns each: times do not depend on what else runs on this
+              machine (svm only; Bochs counts them always)
   -t SECONDS  the command's time limit, boot included (svm 300, vmx 900)
 Without COMMAND: a shell. The exit status is the command's; 125: the lab itself failed; 124: the limit;
 69: its packages cannot be had here.
@@ -25,8 +27,8 @@ die() {
 	exit 125
 }
 
-binary='' out='' log='' limit='' mem=1024 cpus=1 files=()
-while getopts x:f:o:k:m:c:t:h- opt; do
+binary='' out='' log='' limit='' mem=1024 cpus=1 icount=() files=()
+while getopts x:f:o:k:m:c:it:h- opt; do
 	case $opt in
 	x) binary=$OPTARG ;;
 	f) files+=("$OPTARG") ;;
@@ -34,6 +36,7 @@ while getopts x:f:o:k:m:c:t:h- opt; do
 	k) log=$OPTARG ;;
 	m) mem=$OPTARG ;;
 	c) cpus=$OPTARG ;;
+	i) icount=(-icount "shift=0,sleep=off") ;;
 	t) limit=$OPTARG ;;
 	h | -) usage; exit 0 ;;
 	*) usage >&2; exit 64 ;;
@@ -142,7 +145,7 @@ svm() {
 	# QEMU 7.2 may keep a translation of the int3 that stood there for a moment. kprobe_int3_handler sees
 	# that memory holds no int3 and tries again, for ever.
 	qemu=(qemu-system-x86_64 -M pc -accel "tcg,thread=single" -cpu "qemu64,+svm,+npt" -m "$mem"
-		-smp "$cpus" -no-reboot -no-user-config -nodefaults -display none -kernel "$image/vmlinuz"
+		"${icount[@]}" -smp "$cpus" -no-reboot -no-user-config -nodefaults -display none -kernel "$image/vmlinuz"
 		-initrd "$image/initrd" -append "$append" -serial "file:$work/log" -chardev "$stdio"
 		-serial chardev:cmd -drive "file=$work/in,if=virtio,format=raw,cache=unsafe"
 		-drive "file=$work/out,if=virtio,format=raw,cache=unsafe")

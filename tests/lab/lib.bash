@@ -21,6 +21,14 @@ make_linux() {
 		cp "$kernel" "$1/kernel" && rm "$1/disk.img"
 }
 
+# For a script NAME that is nothing without a Linux guest: make_linux FOLDER, or a sentence and the script's end.
+need_linux() { # NAME FOLDER
+	make_linux "$2" || exit
+	[ ! -s "$2/kernel" ] || return 0
+	echo "$1: $(cat "$2/why")" >&2
+	exit 1
+}
+
 # in_lab svm|vmx [lab.sh OPTION]… COMMAND: runs COMMAND there with exitwalk, sqlite3, perl, debugfs and
 # tests/lib at hand.
 in_lab() {
