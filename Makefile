@@ -125,6 +125,8 @@ help:
 	@echo 'make lab      CMD=…: run it on an emulated host with kvm-amd (make lab-vmx: kvm-intel); no CMD: a shell'
 	@echo 'make check-lab  only the tests in the labs; LABS=svm: only there; PARTS=linux: only tests/lab/guests/linux.sh'
 	@echo 'make exits-table  which exits a write costs, by transport, kick and interrupt, in a lab (LAB=svm or vmx)'
+	@echo 'make recordings   the recordings of samples/recordings, anew, in both labs'
+	@echo 'make bench-boot  boot time of a Linux guest, against the distribution'"'"'s other VMMs, in the SVM lab'
 	@echo 'make bench    ratios: recorder cost per exit, writer speed, UI latency'
 	@echo 'make fuzz     the libFuzzer targets, SECONDS=120 each'
 	@echo 'make install  PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); make uninstall removes it again'

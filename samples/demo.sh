@@ -13,7 +13,9 @@ file=$dir/demo.exw
 if "$exitwalk" doctor >"$dir/doctor.txt" 2>&1; then
 	"$exitwalk" run -o "$file"
 else
-	file=$(find "$here/recordings" -name '*.exw' | sort | head -n 1)
+	# A stock kernel's way is the more interesting one.
+	file=$(find "$here/recordings" -name '*-linux.exw' | sort | head -n 1)
+	[ -n "$file" ] || file=$(find "$here/recordings" -name '*.exw' | sort | head -n 1)
 	if [ -z "$file" ]; then
 		cat "$dir/doctor.txt"
 		echo "demo: /dev/kvm cannot record here (see above), and no recording is shipped with this version." >&2
