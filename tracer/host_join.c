@@ -15,6 +15,7 @@
 	1024 /* VIRTIO_QUEUE_MAX of the specification's users; a driver writes an index */
 #define MMIO_KICKS_MIN 2 /* an address of MMIO is not told by its looks */
 #define ADDRESSES_MAX 4096
+#define INJECTS_FAR 64       /* an interrupt that so many others overtake was not delivered */
 #define FOLLOW_NS 1000000000 /* a system call that comes later belongs to something else */
 
 struct track {
@@ -24,6 +25,8 @@ struct track {
 	size_t call;            /* the open one, or NO_INDEX */
 	size_t kick;            /* the exit that goes on, or NO_INDEX */
 	size_t irq;             /* the last one raised in the open system call, or NO_INDEX */
+	size_t raised;   /* the last one raised, until a local APIC takes it in, or NO_INDEX */
+	size_t injected; /* the last one injected, or NO_INDEX */
 };
 
 struct pass {
@@ -197,12 +200,60 @@ static int on_irq(struct pass *p, struct track *t, const struct event_row *ev)
 	if (ret)
 		return ret;
 	t->irq = t->sys.event ? j->irqs : NO_INDEX;
+	t->raised = j->irqs;
 	j->irq[j->irqs++] = (struct host_irq){.track = ev->track,
 		.kind = ev->kind,
 		.key = {ev->a[0], ev->kind == EW_KVM_SET_IRQ ? 0 : ev->a[1]},
 		.at = {ev->id, ev->ts},
-		.begin = t->sys};
+		.begin = t->sys,
+		.vector = ev->kind == EW_KVM_MSI_SET_IRQ ? ev->a[1] & 0xff : SQL_NULL};
 	return 0;
+}
+
+static int on_inject(struct pass *p, struct track *t, const struct event_row *ev)
+{
+	struct host_join *j = p->j;
+	int ret = grow(j, (void **)&j->inject, &j->injects_cap, j->injects, sizeof(*j->inject));
+
+	if (ret)
+		return ret;
+	t->injected = j->injects;
+	j->inject[j->injects++] = (struct host_inject){
+		.track = ev->track, .vector = ev->a[0], .at = {ev->id, ev->ts}};
+	return 0;
+}
+
+#define LOOK_BACK 8 /* interrupts that may be injected by one entry, or be nested */
+
+/* Those that were injected on this track since its last entry are delivered by this one. */
+static void delivered(struct host_join *j, const struct track *t, const struct event_row *ev)
+{
+	size_t i = t->injected;
+
+	for (int n = 0; i != NO_INDEX && n < LOOK_BACK; n++) {
+		if (j->inject[i].track == ev->track) {
+			if (j->inject[i].entry.event)
+				return;
+			j->inject[i].entry = (struct mark){ev->id, ev->ts};
+		}
+		i = i ? i - 1 : NO_INDEX;
+	}
+}
+
+static void ended(struct host_join *j, const struct track *t, const struct event_row *ev)
+{
+	size_t i = t->injected;
+
+	for (int n = 0; i != NO_INDEX && n < LOOK_BACK; n++) {
+		struct host_inject *in = &j->inject[i];
+
+		if (in->track == ev->track && in->vector == ev->a[1]) {
+			if (in->entry.event && !in->eoi.event)
+				in->eoi = (struct mark){ev->id, ev->ts};
+			return;
+		}
+		i = i ? i - 1 : NO_INDEX;
+	}
 }
 
 static int one_event(struct pass *p, const struct event_row *ev)
@@ -218,6 +269,17 @@ static int one_event(struct pass *p, const struct event_row *ev)
 			p->j->kick[t->kick].entry = (struct mark){ev->id, ev->ts};
 		t->kick = NO_INDEX;
 		t->entry = (struct mark){ev->id, ev->ts};
+		delivered(p->j, t, ev);
+		return 0;
+	case EW_KVM_INJ_VIRQ:
+		return on_inject(p, t, ev);
+	case EW_KVM_EOI:
+		ended(p->j, t, ev);
+		return 0;
+	case EW_KVM_APIC_ACCEPT_IRQ:
+		if (t->raised != NO_INDEX)
+			p->j->irq[t->raised].vector = ev->a[3];
+		t->raised = NO_INDEX;
 		return 0;
 	case EW_KVM_EXIT:
 		return on_kvm_exit(p, t, ev);
@@ -232,7 +294,9 @@ static int one_event(struct pass *p, const struct event_row *ev)
 		return 0;
 	case EW_LOST:
 		for (int64_t i = 0; i < p->tracks; i++) {
-			p->track[i].call = p->track[i].kick = p->track[i].irq = NO_INDEX;
+			struct track *x = &p->track[i];
+
+			x->call = x->kick = x->irq = x->raised = x->injected = NO_INDEX;
 			p->track[i].entry = p->track[i].sys = (struct mark){0, 0};
 		}
 		return 0;
@@ -274,7 +338,9 @@ static int load_tracks(struct pass *p)
 		*t = (struct track){.vmm = sqlite3_column_int(row, 1),
 			.call = NO_INDEX,
 			.kick = NO_INDEX,
-			.irq = NO_INDEX};
+			.irq = NO_INDEX,
+			.raised = NO_INDEX,
+			.injected = NO_INDEX};
 		snprintf(t->name, sizeof(t->name), "%s", name ? name : "");
 		cut_name(t->name);
 	}
@@ -297,9 +363,10 @@ static int read_events(struct pass *p)
 
 	snprintf(sql, sizeof(sql),
 		"SELECT " EVENT_COLUMNS
-		" FROM event WHERE kind IN (%d, %d, %d, %d, %d, %d, %d, %d) ORDER BY id",
+		" FROM event WHERE kind IN (%d, %d, %d, %d, %d, %d, %d, %d, %d, %d, %d) ORDER BY id",
 		EW_KVM_ENTRY, EW_KVM_EXIT, EW_SYS_ENTER, EW_SYS_EXIT, EW_SCHED_WAKING, EW_LOST,
-		EW_KVM_SET_IRQ, EW_KVM_MSI_SET_IRQ);
+		EW_KVM_SET_IRQ, EW_KVM_MSI_SET_IRQ, EW_KVM_INJ_VIRQ, EW_KVM_EOI,
+		EW_KVM_APIC_ACCEPT_IRQ);
 	if (!ret)
 		ret = sql_prepare(d->db, &row, d->e, sql);
 	while (!ret && (ret = sql_step(row, d->e)) > 0) {
@@ -450,8 +517,27 @@ int host_join(struct host_join *j, struct derive *d)
 	return 0;
 }
 
+const struct host_inject *host_injected(const struct host_join *j, int64_t event, int64_t vector)
+{
+	size_t low = 0, high = j->injects;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (j->inject[mid].at.event <= event)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (size_t i = low; i < j->injects && i < low + INJECTS_FAR; i++)
+		if (j->inject[i].vector == vector)
+			return &j->inject[i];
+	return NULL;
+}
+
 void host_join_free(struct host_join *j)
 {
+	free(j->inject);
 	free(j->kick);
 	free(j->call);
 	free(j->irq);

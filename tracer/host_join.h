@@ -34,6 +34,13 @@ struct host_irq {
 	struct mark at;
 	struct mark begin; /* the system call it was raised in; event 0: none */
 	struct mark end;   /* and its return */
+	int64_t vector;    /* by kvm_apic_accept_irq, or the message's; SQL_NULL: not known */
+};
+
+/* An interrupt that a vCPU is entered with: kvm_inj_virq. */
+struct host_inject {
+	int64_t track, vector;
+	struct mark at, entry, eoi; /* event 0: not seen */
 };
 
 /* One address that drivers write to. */
@@ -52,12 +59,18 @@ struct host_join {
 	size_t calls, calls_cap;
 	struct host_irq *irq;
 	size_t irqs, irqs_cap;
+	struct host_inject *inject;
+	size_t injects, injects_cap;
 	struct host_address *address;
 	size_t addresses, addresses_cap;
 };
 
 /* Reads the events and joins them. */
 int host_join(struct host_join *j, struct derive *d);
+
+/* The first one of this vector behind an event; NULL: none. */
+const struct host_inject *host_injected(const struct host_join *j, int64_t event, int64_t vector);
+
 void host_join_free(struct host_join *j);
 
 /* The type of a virtio-blk request that becomes this system call: VIRTIO_BLK_T_*, or SQL_NULL. */

@@ -54,12 +54,13 @@ static const char *const absent_text[] = {
 };
 
 #define NEAR_EVENTS 4096 /* a hand-over lies within so many events */
+#define BEFORE_EVENTS 64 /* so far in front of a request it is looked what its threads did */
 
 struct maker {
 	struct host_join *j;
 	sqlite3 *db;
 	struct err *e;
-	sqlite3_stmt *range, *accept, *first, *entry, *waking, *before;
+	sqlite3_stmt *range, *entry, *waking, *before;
 	sqlite3_stmt *step, *request, *budget, *absent;
 	struct host_path p;
 	struct event_row *prior; /* by event of the path: the one in front of it on its track */
@@ -89,50 +90,29 @@ static int look(
 	return ret < 0 ? ret : 0;
 }
 
-static struct mark mark_of(const struct event_row *ev)
-{
-	return (struct mark){ev->id, ev->ts};
-}
-
-/* From the interrupt to the vCPU: which vector, when it was injected, the entry, the end of interrupt. */
+/* From the interrupt to the vCPU: when it was injected, the entry, the end of interrupt. */
 static int find_delivery(struct maker *m)
 {
 	struct host_path *p = &m->p;
+	const struct host_inject *in = NULL;
 	struct event_row ev;
-	int64_t vector = SQL_NULL;
-	int ret = look(m, m->accept, p->irq->at.event, p->irq->track, 0, &ev);
+	int ret;
 
-	if (ret)
-		return ret;
-	if (ev.id)
-		vector = ev.a[3];
-	else if (p->irq->kind == EW_KVM_MSI_SET_IRQ)
-		vector = p->irq->key[1] & 0xff;
-	p->delivery = p->kick ? p->kick->track : 0;
-	if (vector != SQL_NULL)
-		ret = look(m, m->first, p->irq->at.event, EW_KVM_INJ_VIRQ, vector, &ev);
-	if (!ret && vector != SQL_NULL && ev.id) {
-		p->inject = mark_of(&ev);
-		p->delivery = ev.track;
-	}
-	if (ret || !p->delivery)
-		return ret;
-	ret = look(m, m->entry, p->inject.event ? p->inject.event : p->irq->at.event, p->delivery,
-		0, &ev);
-	if (ret || !ev.id)
-		return ret;
-	p->entry = mark_of(&ev);
-	if (vector == SQL_NULL || !p->inject.event)
+	if (p->irq->vector != SQL_NULL)
+		in = host_injected(m->j, p->irq->at.event, p->irq->vector);
+	if (in) {
+		p->inject = in->at;
+		p->entry = in->entry;
+		p->eoi = in->eoi;
+		p->delivery = in->track;
 		return 0;
-	/* Its end, unless the same vector comes again before. */
-	ret = look(m, m->first, p->entry.event, EW_KVM_INJ_VIRQ, vector, &ev);
-	if (!ret) {
-		int64_t again = ev.id;
-
-		ret = look(m, m->first, p->entry.event, EW_KVM_EOI, vector, &ev);
-		if (!ret && ev.id && ev.track == p->delivery && (!again || ev.id < again))
-			p->eoi = mark_of(&ev);
 	}
+	p->delivery = p->kick ? p->kick->track : 0;
+	if (!p->delivery)
+		return 0;
+	ret = look(m, m->entry, p->irq->at.event, p->delivery, 0, &ev);
+	if (!ret && ev.id)
+		p->entry = (struct mark){ev.id, ev.ts};
 	return ret;
 }
 
@@ -256,6 +236,16 @@ static int load_events(struct maker *m)
 	return ret;
 }
 
+/* Do two events lie on one leg? Then nothing of their track is between them but what the path has. */
+static bool on_one_leg(
+	const struct host_path *p, const struct event_row *a, const struct event_row *b)
+{
+	for (unsigned i = 0; a->track == b->track && i < p->legs; i++)
+		if (p->leg[i].track == a->track && a->id >= p->leg[i].from && b->id <= p->leg[i].to)
+			return true;
+	return false;
+}
+
 /* For each event of the path the one in front of it on the same track, which may not be part of it. */
 static int load_prior(struct maker *m)
 {
@@ -264,8 +254,13 @@ static int load_prior(struct maker *m)
 
 	for (size_t i = 0; !ret && i < p->n; i++) {
 		ret = derive_grow((void **)&m->prior, &m->prior_cap, i, sizeof(*m->prior), m->e);
-		if (!ret)
-			ret = look(m, m->before, p->ev[i].id, p->ev[i].track, 0, &m->prior[i]);
+		if (ret)
+			break;
+		if (i > 0 && on_one_leg(p, &p->ev[i - 1], &p->ev[i]))
+			m->prior[i] = p->ev[i - 1];
+		else
+			ret = look(m, m->before, p->ev[i].id, p->ev[i].track,
+				p->first.event - BEFORE_EVENTS, &m->prior[i]);
 	}
 	return ret;
 }
@@ -493,9 +488,7 @@ static int all_requests(struct maker *m)
 
 #define KIND(name) "(SELECT id FROM event_kind WHERE name = '" name "')"
 #define EVENTS "SELECT " EVENT_COLUMNS " FROM event WHERE "
-/* So far behind an interrupt its delivery is looked for, and so far in front of an event its thread's. */
-#define FAR "20000"
-#define NEAR "4096"
+#define FAR "4096" /* so far behind an interrupt an entry is looked for */
 
 static int prepare_all(struct maker *m)
 {
@@ -504,18 +497,12 @@ static int prepare_all(struct maker *m)
 		const char *sql;
 	} all[] = {
 		{&m->range, EVENTS "id BETWEEN ?1 AND ?2 ORDER BY id"},
-		{&m->accept, EVENTS "id > ?1 AND id < ?1 + 64 AND track = ?2 AND kind = " KIND(
-				     "kvm_apic_accept_irq") " ORDER BY id LIMIT 1"},
-		{&m->first, EVENTS
-			"id > ?1 AND id < ?1 + " FAR " AND kind = ?2 AND CASE kind WHEN " KIND(
-				"kvm_eoi") " THEN a1 ELSE a0 END = ?3 ORDER BY id LIMIT 1"},
 		{&m->entry, EVENTS "id > ?1 AND id < ?1 + " FAR " AND track = ?2 AND kind = " KIND(
 				    "kvm_entry") " ORDER BY id LIMIT 1"},
 		{&m->waking,
 			EVENTS "id > ?1 AND id < ?2 AND track = ?3 AND a0 = ?4 AND kind = " KIND(
 				"sched_waking") " ORDER BY id DESC LIMIT 1"},
-		{&m->before, EVENTS "id < ?1 AND id > ?1 - " NEAR
-				    " AND track = ?2 ORDER BY id DESC LIMIT 1"},
+		{&m->before, EVENTS "id < ?1 AND id > ?3 AND track = ?2 ORDER BY id DESC LIMIT 1"},
 		{&m->step,
 			"INSERT INTO step(request_id, n, stage, layer, event_id, absent, from_event, what)"
 			" VALUES(?, ?, ?, ?, ?, ?, ?, ?)"},
@@ -549,8 +536,8 @@ static int put_absent_texts(struct maker *m)
 static int write_requests(struct host_join *j)
 {
 	struct maker m = {.j = j, .db = j->d->db, .e = j->d->e};
-	sqlite3_stmt **const all[] = {&m.range, &m.accept, &m.first, &m.entry, &m.waking, &m.before,
-		&m.step, &m.request, &m.budget, &m.absent};
+	sqlite3_stmt **const all[] = {&m.range, &m.entry, &m.waking, &m.before, &m.step, &m.request,
+		&m.budget, &m.absent};
 	int ret = prepare_all(&m);
 
 	if (!ret)
