@@ -7,8 +7,8 @@
 
 const char *argp_program_version = "exitwalk " EXITWALK_VERSION;
 
-const struct cmd *const commands[] = {
-	&cmd_run, &cmd_import, &cmd_view, &cmd_path, &cmd_report, &cmd_check, &cmd_doctor, NULL};
+const struct cmd *const commands[] = {&cmd_run, &cmd_attach, &cmd_import, &cmd_view, &cmd_path,
+	&cmd_report, &cmd_check, &cmd_doctor, NULL};
 
 static const struct cmd *find(const char *name)
 {

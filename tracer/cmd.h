@@ -18,7 +18,7 @@ struct cmd {
 	int (*run)(int argc, char **argv);
 };
 
-extern const struct cmd cmd_run, cmd_doctor;                         /* vmm/ */
+extern const struct cmd cmd_run, cmd_attach, cmd_doctor;             /* vmm/ */
 extern const struct cmd cmd_import, cmd_path, cmd_report, cmd_check; /* tracer/ */
 extern const struct cmd cmd_view;                                    /* tui/ */
 

@@ -33,7 +33,8 @@ bool host_trace_is(sqlite3 *db)
 {
 	char value[8];
 
-	return *sql_meta(db, "import.file", value, sizeof(value));
+	return *sql_meta(db, "import.file", value, sizeof(value)) ||
+	       *sql_meta(db, "attach.pid", value, sizeof(value));
 }
 
 /* The row of an exit against its kvm_exit and kvm_entry; t_entry SQL_NULL: none was seen. */

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 #include <tracefs.h>
@@ -236,11 +237,32 @@ static void word(char *list, size_t size, const char *name)
 	snprintf(list + used, size - used, "%s%s", used ? " " : "", name);
 }
 
+/* The system calls that a request's way leads through: others only cost. */
+static void filter_calls(struct host_live *h)
+{
+	static const int calls[] = {SYS_read, SYS_write, SYS_poll, SYS_ioctl, SYS_pread64,
+		SYS_pwrite64, SYS_readv, SYS_writev, SYS_fsync, SYS_fdatasync, SYS_futex,
+		SYS_io_getevents, SYS_io_submit, SYS_ppoll, SYS_preadv, SYS_pwritev, SYS_preadv2,
+		SYS_pwritev2, SYS_epoll_wait, SYS_epoll_pwait, SYS_nanosleep, SYS_clock_nanosleep,
+		SYS_io_uring_enter};
+	static const char *const points_of[] = {"sys_enter", "sys_exit"};
+	char filter[512] = "", file[64];
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		snprintf(filter + strlen(filter), sizeof(filter) - strlen(filter), "%sid == %d",
+			i ? " || " : "", calls[i]);
+	for (size_t i = 0; h->o.syscalls && i < 2; i++) {
+		snprintf(file, sizeof(file), "events/raw_syscalls/%s/filter", points_of[i]);
+		host_instance_write(&h->instance[OURS], file, filter); /* else there are more */
+	}
+}
+
 static int enable(struct host_live *h)
 {
 	char on[1024] = "", missing[1024] = "";
 	int ret;
 
+	filter_calls(h);
 	for (size_t i = 0; i < POINTS; i++)
 		if (wanted(&h->o, i))
 			word(host_instance_enable(&h->instance[points[i].instance],
@@ -287,15 +309,34 @@ static int open_streams(struct host_live *h, struct err *e)
 	return 0;
 }
 
-static int open_decoder(struct host_live *h, const char *dir, struct err *e)
+/* Only the formats that are needed: the kernel takes its time over each. */
+static int read_formats(struct host_live *h)
 {
-	static const char *const systems[] = {"kvm", "block", "sched", "raw_syscalls", NULL};
+	char *text = tracefs_instance_file_read(NULL, "events/header_page", NULL);
+	int size, ret = text ? tep_parse_header_page(h->pages.tep, text, strlen(text), sizeof(long))
+			     : -1;
+
+	free(text);
+	for (size_t i = 0; !ret && i < POINTS; i++) {
+		text = tracefs_event_file_read(
+			NULL, points[i].system, points[i].name, "format", &size);
+		if (text && size > 0)
+			tep_parse_event(h->pages.tep, text, (unsigned long)size, points[i].system);
+		free(text);
+	}
+	return ret;
+}
+
+static int open_decoder(struct host_live *h, struct err *e)
+{
 	struct host_pages *p = &h->pages;
 	int ret;
 
 	tep_set_loglevel(TEP_LOG_NONE);
-	p->tep = tracefs_local_events_system(dir, systems);
+	p->tep = tep_alloc();
 	if (!p->tep)
+		return err_set(e, -ENOMEM, "out of memory");
+	if (read_formats(h))
 		return err_set(e, -EIO, "the formats of the kernel's tracepoints cannot be read");
 	ret = host_decoder_create(&p->decoder, p->tep, e);
 	if (ret)
@@ -313,18 +354,17 @@ static int open_decoder(struct host_live *h, const char *dir, struct err *e)
 
 static int set_up(struct host_live *h, struct err *e)
 {
-	const char *dir = host_tracefs(e);
 	unsigned kib = buffer_kib((unsigned)get_nprocs_conf());
 	int ret;
 
-	if (!dir)
+	if (!host_tracefs(e))
 		return -ENOENT;
 	host_instances_clean();
 	ret = host_instance_create(&h->instance[OURS], "", kib, e);
 	if (!ret)
 		ret = host_instance_create(&h->instance[ANY], "-any", kib < 1024 ? kib : 1024, e);
 	if (!ret)
-		ret = open_decoder(h, dir, e);
+		ret = open_decoder(h, e);
 	if (!ret)
 		ret = open_streams(h, e);
 	if (!ret)
@@ -422,7 +462,9 @@ int host_live_start(struct host_live *h, struct err *e)
 		ret = trace_process(h);
 	for (int i = 0; !ret && i < INSTANCES; i++)
 		ret = host_instance_write(&h->instance[i], "tracing_on", "1");
-	if (ret)
+	if (ret == -ENOENT && kill(h->o.pid, 0))
+		err_set(e, ret, "process %d has ended", h->o.pid);
+	else if (ret)
 		err_set(e, ret, "tracing cannot be started: %s", strerror(-ret));
 	return ret;
 }

@@ -31,3 +31,14 @@ expected_image() { # REPEAT FILE
 query() { # FILE SQL
 	sqlite3 -readonly -batch "$1" "$2"
 }
+
+await_vcpu() { # PID: until the process has a vCPU; fails if it ends before
+	local f
+	while kill -0 "$1"; do
+		for f in /proc/"$1"/fd/*; do
+			[[ $(readlink "$f") != anon_inode:kvm-vcpu* ]] || return 0
+		done
+		sleep 0.1
+	done
+	return 1
+}

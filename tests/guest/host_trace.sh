@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# --host-trace and attach with whatever this machine's KVM and tracefs give (on kvm_pvm: no kvm_exit), and
+# without them. The labs have tests/lab/guests/host.sh.
+# shellcheck disable=SC2317 # check calls the functions
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/tap.sh
+. tests/lib/kvm.sh
+w=$TMP/host.exw
+meta() { query "$w" "SELECT value FROM v_meta WHERE key = '$1'"; }
+one_sentence() { # STATUS PATTERN COMMAND…: fails so, with one line on stderr
+	local status=$1 pattern=$2
+	shift 2
+	"$@" >"$TMP/out" 2>"$TMP/err" </dev/null
+	local got=$?
+	cat "$TMP/out" "$TMP/err"
+	[ $got -eq "$status" ] && [ "$(wc -l <"$TMP/err")" -eq 1 ] && grep -qE "$pattern" "$TMP/err"
+}
+
+# --- without the right to it --------------------------------------------------------------------------
+chmod 777 "$TMP"
+# A program and a KVM that anybody may use.
+cp "$EXITWALK" "$TMP/exitwalk"
+mknod -m 666 "$TMP/kvm" c "0x$(stat -c %t /dev/kvm)" "0x$(stat -c %T /dev/kvm)" 2>/dev/null
+as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs "$@"; }
+if [ "$(id -u)" -eq 0 ] && as_nobody "$TMP/exitwalk" run -q --no-record --kvm "$TMP/kvm" -d "$TMP/n.img" >/dev/null 2>&1; then
+	on_fails() { one_sentence 1 'host-trace on: .*run as root' as_nobody "$TMP/exitwalk" run -q --kvm "$TMP/kvm" --host-trace on -o "$TMP/n.exw"; }
+	check "--host-trace on without root: one sentence, and what to do" on_fails
+	auto_runs() {
+		as_nobody "$TMP/exitwalk" run -q --kvm "$TMP/kvm" --host-trace auto -o "$TMP/n.exw" 2>"$TMP/err" || return 1
+		cat "$TMP/err"
+		[ "$(wc -l <"$TMP/err")" -eq 1 ] && grep -q "the host kernel's side is not recorded: .*run as root" "$TMP/err" &&
+			[[ $(query "$TMP/n.exw" "SELECT value FROM v_meta WHERE key = 'host_trace'") == "not possible: "* ]] &&
+			"$EXITWALK" check "$TMP/n.exw"
+	}
+	check "--host-trace auto without root: one note, everything else is recorded" auto_runs
+else
+	skip "--host-trace without root" "needs root, to become somebody else who may use KVM"
+fi
+is_off() { "$EXITWALK" run -q -o "$w" && [ "$(meta host_trace)" = off ] && [ "$(query "$w" "SELECT count(*) FROM event WHERE kind >= 100")" = 0 ]; }
+check "without --host-trace: off, and said so" is_off
+check "attach: no such process" one_sentence 1 'there is no process 4194000' "$EXITWALK" attach 4194000 -o "$w"
+check "attach: a process without a virtual machine" one_sentence 1 "process $$ .* has no KVM virtual machine" "$EXITWALK" attach $$ -o "$w"
+check "attach: nobody has that name" one_sentence 1 'is called no-such-vm' "$EXITWALK" attach --name no-such-vm -o "$w"
+both() { "$EXITWALK" attach 1 --name x 2>"$TMP/err"; [ $? -eq 64 ] && grep -q 'which process' "$TMP/err"; }
+check "attach: PID or --name, not both" both
+
+# --- with it ------------------------------------------------------------------------------------------
+if ! "$EXITWALK" run -q --host-trace on -o "$w" >"$TMP/out" 2>&1; then
+	skip "--host-trace on" "$(tail -n 1 "$TMP/out")"
+	done_testing
+fi
+whole() { "$EXITWALK" check "$w" >"$TMP/check"; local s=$?; cat "$TMP/check"; [ $s -eq 0 ] && grep -qE '^ok +joined' "$TMP/check"; }
+check "--host-trace on: whole, and both sides of each exit agree" whole
+expected_image 1 "$TMP/expected.img"
+check "the guest's bytes are on the disk" cmp "$TMP/host.img" "$TMP/expected.img"
+counts() { # one kvm_userspace_exit and one row for each return
+	query "$w" "SELECT (SELECT count(*) FROM e_run_exit), (SELECT count(*) FROM e_kvm_userspace_exit),
+		(SELECT count(*) FROM vm_exit WHERE kvm_reason IS NOT NULL), (SELECT count(*) FROM e_kvm_exit),
+		(SELECT count(*) FROM vm_exit WHERE isa IS NOT NULL)" | tee "$TMP/counts"
+	IFS='|' read -r a b c d e <"$TMP/counts" && [ "$a" -gt 40 ] && [ "$a" = "$b" ] && [ "$b" = "$c" ] && [ "$d" = "$e" ]
+}
+check "each return of KVM_RUN has its kvm_userspace_exit" counts
+path_has() {
+	"$EXITWALK" path "$w" | tr -s '\n ' ' ' >"$TMP/path"
+	for p in 'iowrite16\+.*kvm_pio: write of port 0xc010, 2 bytes.*kvm_userspace_exit: KVM_EXIT_IO.*KVM_RUN returns' \
+		'ioctl\(KVM_IRQ_LINE\) irq 11 level 1 .*kvm_set_irq: GSI 11 level 1, source 0.*KVM_IRQ_LINE irq 11 level 1 = 0'; do
+		grep -qE "$p" "$TMP/path" || { echo "no '$p' in" && cat "$TMP/path" && return 1; }
+	done
+	! grep -q 'not recorded: inside KVM' "$TMP/path"
+}
+check "path: KVM's words stand where they were said" path_has
+check "path: what this backend does not trace is said" test ! -d /sys/module/kvm_pvm -o \
+	"$(grep -c 'the kvm_exit tracepoint never fires on kvm_pvm' "$TMP/path")" = 1
+several() { "$EXITWALK" run -q --host-trace on --kick ioeventfd --irq irqfd -o "$w" && whole; }
+check "with an I/O thread, ioeventfd and irqfd" several
+
+attached() {
+	"$EXITWALK" run -q --no-record -d "$TMP/a.img" --timeout 30 --append outloop=4000000000 >"$TMP/a.out" 2>&1 &
+	local guest=$!
+	await_vcpu $guest || return 1
+	"$EXITWALK" attach $guest --duration 1 -o "$w" >"$TMP/out" || { kill $guest; return 1; }
+	cat "$TMP/out"
+	kill -0 $guest && kill $guest
+	wait $guest
+	"$EXITWALK" check "$w" && [ "$(query "$w" "SELECT count(*) > 100 FROM e_kvm_userspace_exit")" = 1 ] &&
+		[ "$(meta stop_reason)" = "the duration was over" ] && [ "$(meta attach.pid)" = $guest ] &&
+		{ [ ! -d /sys/module/kvm_pvm ] || grep -q 'never fires kvm_exit' "$TMP/out"; }
+}
+check "attach to a running VM, which goes on" attached
+done_testing
