@@ -237,6 +237,11 @@ static int verdict(struct run *r, struct err *e)
 		return err_set(e, -ETIME,
 			"the guest did not end within %u s: it hangs, or needs a larger --timeout",
 			r->o->timeout);
+	if (r->why == EW_STOP_NO_THREAD)
+		return err_set(e, -status,
+			"vCPU %d got no thread (%s): allow more processes (ulimit -u), or give fewer "
+			"processors by --cpus",
+			r->machine.cpus.stop.vcpu, strerror(status));
 	if (r->why == EW_STOP_RECORDER)
 		return err_set(e, recorder_status(r->recorder),
 			"the recorder could not go on (%s): free space on the file's disk; what was "

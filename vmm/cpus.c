@@ -127,7 +127,7 @@ enum ew_stop cpus_run(struct cpus *c)
 		int rc = pthread_create(&v->thread, NULL, run_one, v);
 
 		if (rc) {
-			vcpu_stop(v, EW_STOP_RUN_FAILED, rc);
+			vcpu_stop(v, EW_STOP_NO_THREAD, rc);
 			break;
 		}
 	}

@@ -88,7 +88,7 @@ struct kvm_segment vcpu_segment(uint64_t descriptor, uint16_t selector);
 void vcpu_run(struct vcpu *v);
 
 /* Ends the run because of what this vCPU met: status is the guest's exit status (EW_STOP_GUEST_EXIT),
- * errno (EW_STOP_RUN_FAILED) or what the exit said. The first reason wins. */
+ * errno (EW_STOP_RUN_FAILED, EW_STOP_NO_THREAD) or what the exit said. The first reason wins. */
 void vcpu_stop(struct vcpu *v, enum ew_stop why, int status);
 
 /* The guest's CR3 at the present exit (or VCPU_NO_TABLES), and its registers. For the vCPU's own thread. */

@@ -9,163 +9,15 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "tests/unit/kvm_guest.h"
 #include "vmm/diag.h"
 #include "vmm/guest_abi.h"
-#include "vmm/kick.h"
 #include "vmm/layout.h"
-#include "vmm/machine.h"
-#include "vmm/watch.h"
-
-#define CODE 0x100000
-#define DATA (CODE + 0x80)
-#define MAX_RECORDS 1024
-
-struct tape {
-	struct probe probe;
-	unsigned n;
-	struct ew_rec rec[MAX_RECORDS];
-	struct ew_exit_payload exit[MAX_RECORDS];
-	struct ew_marker marker;
-};
-
-static void record(struct probe *p, const struct ew_rec *rec, const void *payload)
-{
-	struct tape *t = (struct tape *)p;
-
-	if (t->n == MAX_RECORDS)
-		return;
-	t->rec[t->n] = *rec;
-	if (rec->kind == EW_RUN_EXIT)
-		memcpy(&t->exit[t->n], payload, sizeof(t->exit[0]));
-	if (rec->kind == EW_MARKER)
-		memcpy(&t->marker, payload, sizeof(t->marker));
-	t->n++;
-}
-
-struct fixture {
-	struct machine m;
-	struct tape tape, second; /* of vCPU 0, of vCPU 1 */
-	struct guest_output output;
-	char disk[64];
-	struct kernel {
-		Elf64_Ehdr h;
-		Elf64_Phdr p;
-		uint8_t bytes[0x200];
-	} kernel;
-};
-
-/* A machine whose guest is `code`, loaded at CODE, and recorded on the tapes. */
-static struct fixture *make_cpus(unsigned cpus, const char *code, size_t len)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct err e = {""};
-	struct machine_config c;
-	int fd, rc;
-
-	if (access(KVM_DEVICE, R_OK | W_OK)) {
-		free(f);
-		skip();
-	}
-	assert_non_null(f);
-	f->kernel.h = (Elf64_Ehdr){
-		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
-			EV_CURRENT},
-		.e_type = ET_EXEC,
-		.e_machine = EM_X86_64,
-		.e_entry = CODE,
-		.e_phoff = offsetof(struct kernel, p),
-		.e_phentsize = sizeof(Elf64_Phdr),
-		.e_phnum = 1,
-	};
-	f->kernel.p = (Elf64_Phdr){
-		.p_type = PT_LOAD,
-		.p_offset = offsetof(struct kernel, bytes),
-		.p_paddr = CODE,
-		.p_filesz = sizeof(f->kernel.bytes),
-		.p_memsz = sizeof(f->kernel.bytes),
-	};
-	memcpy(f->kernel.bytes, code, len);
-	strcpy(f->disk, "/tmp/exitwalk-test-XXXXXX");
-	fd = mkstemp(f->disk);
-	assert_int_equal(ftruncate(fd, 4096), 0);
-	close(fd);
-	guest_output_init(&f->output, -1);
-	c = (struct machine_config){
-		.kvm_device = KVM_DEVICE,
-		.kernel = &f->kernel,
-		.kernel_len = sizeof(f->kernel),
-		.cmdline = "",
-		.ram = LAYOUT_RAM_MIN_MIB << 20,
-		.cpus = cpus,
-		.disk = {{.path = f->disk}},
-		.disks = 1,
-		.output = &f->output,
-	};
-	rc = machine_create(&f->m, &c, &e);
-	unlink(f->disk);
-	if (rc)
-		fail_msg("%s", e.msg);
-	f->tape.probe.emit = f->second.probe.emit = record;
-	machine_record(&f->m, 0, &f->tape.probe, NULL);
-	if (cpus > 1)
-		machine_record(&f->m, 1, &f->second.probe, NULL);
-	assert_int_equal(kick_init(&e), 0);
-	return f;
-}
-
-static struct fixture *make(const char *code, size_t len)
-{
-	return make_cpus(1, code, len);
-}
-
-static void drop(struct fixture *f)
-{
-	machine_destroy(&f->m);
-	free(f);
-}
-
-/* Runs the guest for at most a second. */
-static enum ew_stop run(struct fixture *f)
-{
-	struct err e = {""};
-	struct watch w;
-	enum ew_stop why;
-
-	assert_int_equal(watch_start(&w, &f->m.cpus.stop, 1, &e), 0);
-	why = machine_run(&f->m);
-	watch_end(&w);
-	return why;
-}
-
-static const struct ew_rec *nth_of(const struct tape *t, enum ew_kind kind, unsigned n)
-{
-	for (unsigned i = 0; i < t->n; i++)
-		if (t->rec[i].kind == kind && n-- == 0)
-			return &t->rec[i];
-	return NULL;
-}
-
-/* The n-th record of a kind (from 0) of vCPU 0, or NULL. */
-static const struct ew_rec *nth(const struct fixture *f, enum ew_kind kind, unsigned n)
-{
-	return nth_of(&f->tape, kind, n);
-}
-
-static const struct ew_exit_payload *nth_exit(const struct fixture *f, unsigned n)
-{
-	const struct ew_rec *r = nth(f, EW_RUN_EXIT, n);
-
-	return r ? &f->tape.exit[r - f->tape.rec] : NULL;
-}
-
-#define EXIT "\xb0\x07\xe6\xf4\xf4" /* mov $7, %al; out %al, $0xf4; hlt */
 
 static void test_exit_status(void **state)
 {
@@ -401,81 +253,6 @@ static void assert_says(const char *text, const char *what)
 		fail_msg("'%s' is missing in:\n%s", what, text);
 }
 
-/*
- * Two processors: the first sends INIT and SIPI (SDM vol. 3A 9.4) and halts; the second starts in real
- * mode, reads a port, and ends the run. What it met is on its own track, with numbers of the machine's.
- */
-static void test_second_processor(void **state)
-{
-	static const char first[] = "\xbf\x00\x03\xe0\xfe"         /* mov $0xfee00300, %edi: ICR */
-				    "\xc7\x47\x10\x00\x00\x00\x01" /* movl $1 << 24, 0x10(%rdi) */
-				    "\xc7\x07\x00\x45\x00\x00"     /* movl $0x4500, (%rdi): INIT */
-				    "\xe6\x80"                     /* out %al, $0x80 */
-				    "\xc7\x07\x10\x46\x00\x00"     /* movl $0x4610, (%rdi): SIPI */
-				    "\xfa\xf4\xeb\xfd";            /* cli; hlt; jmp to the hlt */
-	static const char second[] = "\xe4\x80" EXIT;              /* in $0x80, %al */
-	struct fixture *f = make_cpus(2, first, sizeof(first) - 1);
-	const struct ew_rec *io = NULL, *r;
-	uint64_t last = 0;
-
-	(void)state;
-	memcpy(f->m.mem.host + 0x10000, second, sizeof(second) - 1);
-	assert_int_equal(run(f), EW_STOP_GUEST_EXIT);
-	assert_int_equal(f->m.cpus.stop.status, 7);
-	assert_int_equal(f->m.cpus.stop.vcpu, 1);
-	for (unsigned i = 0; (r = nth_of(&f->second, EW_RUN_EXIT, i)); i++) {
-		assert_true(r->a[0] > last);
-		last = r->a[0];
-		if (r->a[1] == KVM_EXIT_IO && !io)
-			io = r;
-	}
-	assert_non_null(io);
-	/* No page tables in real mode: no bytes of code rather than wrong ones. */
-	assert_int_equal(f->second.exit[io - f->second.rec].insn_ok, 0);
-	assert_int_equal(nth_of(&f->second, EW_GUEST_EXIT, 0)->a[0], 7);
-	assert_null(nth(f, EW_GUEST_EXIT, 0));
-	/* Each number once; the end of the machine is told by the first. */
-	assert_int_equal(f->m.cpus.exits, f->m.cpus.vcpu[0].exits + f->m.cpus.vcpu[1].exits);
-	assert_int_equal(nth(f, EW_MACHINE_STOP, 0)->a[0], EW_STOP_GUEST_EXIT);
-	assert_null(nth_of(&f->second, EW_MACHINE_STOP, 0));
-	drop(f);
-}
-
-/*
- * An NMI for a processor that waits for INIT wakes it up, cannot be delivered, and wakes it up again: KVM_RUN
- * fails with EAGAIN for ever. The run goes on all the same, and the recording is not filled with that.
- */
-static void test_processor_cannot_sleep(void **state)
-{
-	static const char code[] = "\xbf\x00\x03\xe0\xfe"         /* mov $0xfee00300, %edi: ICR */
-				   "\xc7\x47\x10\x00\x00\x00\x01" /* movl $1 << 24, 0x10(%rdi) */
-				   "\xc7\x07\x00\x44\x00\x00"     /* movl $0x4400, (%rdi): NMI */
-				   "\xfa\xf4\xeb\xfd";            /* cli; hlt; jmp to the hlt */
-	struct fixture *f = make_cpus(2, code, sizeof(code) - 1);
-
-	(void)state;
-	assert_int_equal(run(f), EW_STOP_TIMEOUT);
-	/* A hundred at once, then a hundred a second; hundreds of thousands a second without that. */
-	assert_true(f->m.cpus.vcpu[1].exits < 10000);
-	assert_int_equal(f->m.cpus.exits, f->m.cpus.vcpu[0].exits + f->m.cpus.vcpu[1].exits);
-	drop(f);
-}
-
-/* A processor that is never started waits in KVM_RUN: it must not spin, and the end must reach it. */
-static void test_processor_waits(void **state)
-{
-	struct fixture *f = make_cpus(2, EXIT, 5);
-	const struct ew_rec *r;
-
-	(void)state;
-	assert_int_equal(run(f), EW_STOP_GUEST_EXIT);
-	assert_int_equal(f->m.cpus.stop.vcpu, 0);
-	assert_true(f->m.cpus.vcpu[1].exits <= 1);
-	r = nth_of(&f->second, EW_RUN_ENTER, 0);
-	assert_true(!r || r->a[0] == 0);
-	drop(f);
-}
-
 /* HLT with interrupts off stays in KVM for ever: only the watch ends it. */
 static void test_halt_for_ever(void **state)
 {
@@ -608,9 +385,6 @@ int main(void)
 		cmocka_unit_test(test_string_in),
 		cmocka_unit_test(test_mmio),
 		cmocka_unit_test(test_markers),
-		cmocka_unit_test(test_second_processor),
-		cmocka_unit_test(test_processor_waits),
-		cmocka_unit_test(test_processor_cannot_sleep),
 		cmocka_unit_test(test_halt_for_ever),
 		cmocka_unit_test(test_triple_fault),
 		cmocka_unit_test(test_internal_error),
