@@ -116,6 +116,8 @@ int derive_all(sqlite3 *db, struct err *e)
 		sql_exec(db, NULL, "ROLLBACK TO derive; RELEASE derive");
 	free(d.call);
 	free(d.notify);
+	for (size_t i = 0; i < d.vcpus; i++)
+		free(d.vcpu[i].run);
 	free(d.vcpu);
 	free(d.request);
 	free(d.loss);

@@ -76,6 +76,13 @@ struct loss_range {
 	int64_t track, ts0, ts1;
 };
 
+/* A track that is a vCPU: its run_enters, run_exits and losses in order, event.id * 4 + enum vcpu_at. */
+enum vcpu_at { VCPU_UNKNOWN, VCPU_IN_KVM_RUN, VCPU_IN_EXIT };
+struct vcpu_runs {
+	int64_t track, *run;
+	size_t runs, cap;
+};
+
 struct derive {
 	sqlite3 *db;
 	struct err *e;
@@ -87,7 +94,7 @@ struct derive {
 	size_t notifies, notifies_cap;
 	struct request *request; /* in the order of their pops */
 	size_t requests, requests_cap;
-	int64_t *vcpu; /* the tracks that are vCPUs */
+	struct vcpu_runs *vcpu;
 	size_t vcpus, vcpus_cap;
 	bool block_traced; /* the host's block events were recorded, where there were any */
 	unsigned char absent_used[64]; /* by enum absent: its text must be stored */
@@ -121,6 +128,8 @@ const char *derive_numbered_sql(char *buf, size_t size);
 
 /* Did this track ever call KVM_RUN? */
 bool derive_is_vcpu(const struct derive *d, int64_t track);
+/* Where it was right after that event, of whatever track. */
+enum vcpu_at derive_vcpu_at(const struct derive *d, int64_t track, int64_t event);
 
 /* Table guest_call (from markers), and derive.request in memory. */
 int derive_calls_and_requests(struct derive *d);

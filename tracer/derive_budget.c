@@ -154,6 +154,17 @@ static bool says(const struct budget *b, const struct event_row *ev)
 	return b->hw && (ev->kind == EW_KVM_ENTRY || ev->kind == EW_KVM_EXIT);
 }
 
+/* Where a vCPU was of which the window has no event. */
+static void look_behind(const struct budget *b, struct track_now *now)
+{
+	enum vcpu_at at = derive_vcpu_at(b->d, now->id, b->c->at[b->carrier].from.event);
+
+	if (at == VCPU_UNKNOWN)
+		return;
+	now->layer = at == VCPU_IN_KVM_RUN ? EW_LAYER_IN_KVM_RUN : EW_LAYER_VMM;
+	now->known = true;
+}
+
 /* What a track does when it becomes the carrier: its next event tells, if none in front did. */
 static void look_ahead(struct budget *b, const struct event_row *ev, size_t n)
 {
@@ -166,6 +177,8 @@ static void look_ahead(struct budget *b, const struct event_row *ev, size_t n)
 								: layer_before(&ev[i]);
 			now->known = true;
 		}
+	if (now && !now->known)
+		look_behind(b, now);
 }
 
 /* The carriers that took over up to this event; `ev` … are those that follow. */

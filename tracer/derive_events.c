@@ -73,12 +73,33 @@ const char *derive_numbered_sql(char *buf, size_t size)
 	return buf;
 }
 
-bool derive_is_vcpu(const struct derive *d, int64_t track)
+static struct vcpu_runs *find_vcpu(const struct derive *d, int64_t track)
 {
 	for (size_t i = 0; i < d->vcpus; i++)
-		if (d->vcpu[i] == track)
-			return true;
-	return false;
+		if (d->vcpu[i].track == track)
+			return &d->vcpu[i];
+	return NULL;
+}
+
+bool derive_is_vcpu(const struct derive *d, int64_t track)
+{
+	return find_vcpu(d, track) != NULL;
+}
+
+enum vcpu_at derive_vcpu_at(const struct derive *d, int64_t track, int64_t event)
+{
+	const struct vcpu_runs *v = find_vcpu(d, track);
+	size_t low = 0, high = v ? v->runs : 0;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (v->run[mid] / 4 <= event)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low ? (enum vcpu_at)(v->run[low - 1] % 4) : VCPU_UNKNOWN;
 }
 
 static struct track_state *find_track(struct pass *p, int64_t id)
@@ -247,17 +268,25 @@ static void uring_enter(struct pass *p, struct track_state *t, const struct even
 
 /* --- the vCPU's own events -------------------------------------------------------------------- */
 
-static int now_vcpu(struct pass *p, struct track_state *t)
+static int vcpu_now(
+	struct pass *p, struct track_state *t, const struct event_row *ev, enum vcpu_at at)
 {
 	struct derive *d = p->d;
-	int ret;
+	struct vcpu_runs *v = find_vcpu(d, t->id);
+	int ret = 0;
 
-	if (t->vcpu)
-		return 0;
 	t->vcpu = true;
-	ret = derive_grow((void **)&d->vcpu, &d->vcpus_cap, d->vcpus, sizeof(*d->vcpu), d->e);
+	if (!v) {
+		ret = derive_grow(
+			(void **)&d->vcpu, &d->vcpus_cap, d->vcpus, sizeof(*d->vcpu), d->e);
+		if (ret)
+			return ret;
+		v = &d->vcpu[d->vcpus++];
+		*v = (struct vcpu_runs){.track = t->id};
+	}
+	ret = derive_grow((void **)&v->run, &v->cap, v->runs, sizeof(*v->run), d->e);
 	if (!ret)
-		d->vcpu[d->vcpus++] = t->id;
+		v->run[v->runs++] = ev->id * 4 + at;
 	return ret;
 }
 
@@ -284,7 +313,7 @@ static int run_enter(struct pass *p, struct track_state *t, const struct event_r
 	t->acked.n = 0;
 	t->run_enter = now;
 	t->exit_id = 0;
-	return now_vcpu(p, t);
+	return vcpu_now(p, t, ev, VCPU_IN_KVM_RUN);
 }
 
 static int run_exit(struct pass *p, struct track_state *t, const struct event_row *ev)
@@ -292,7 +321,7 @@ static int run_exit(struct pass *p, struct track_state *t, const struct event_ro
 	t->before = t->run_enter;
 	t->run_exit = (struct mark){ev->id, ev->ts};
 	t->exit_id = ev->a[0];
-	return now_vcpu(p, t);
+	return vcpu_now(p, t, ev, VCPU_IN_EXIT);
 }
 
 static int one_event(struct pass *p, const struct event_row *ev)
@@ -306,6 +335,8 @@ static int one_event(struct pass *p, const struct event_row *ev)
 		return run_enter(p, t, ev);
 	case EW_RUN_EXIT:
 		return run_exit(p, t, ev);
+	case EW_LOST:
+		return t->vcpu ? vcpu_now(p, t, ev, VCPU_UNKNOWN) : 0;
 	case EW_MARKER:
 		return ev->a[0] == EW_MARKER_ENTER
 			       ? calls_enter(&p->calls, ev, &t->entering)

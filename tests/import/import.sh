@@ -136,7 +136,7 @@ svm_path() { # the third write: three threads of QEMU (docs/import.md has the pi
 		request 3 to port 0xc010: VIRTIO_BLK_T_OUT sector 12290, 512 bytes
 		1 guest system call
 		not recorded: the guest's system call
-		thread qemu-system-x86-172
+		> qemu-system-x86-172
 		kvm_entry: vCPU 0
 		not recorded: the guest kernel's way
 		3 VM exit
@@ -149,16 +149,16 @@ svm_path() { # the third write: three threads of QEMU (docs/import.md has the pi
 		not recorded: the VMM's device model
 		not recorded: how this thread came to it
 		6 host system call
-		thread qemu-system-x86-182
+		> qemu-system-x86-182
 		pwrite64(fd 12,
 		pwrite64 = 512
 		7 completion
-		thread qemu-system-x86-123
+		> qemu-system-x86-123
 		KVM_SIGNAL_MSI
 		kvm_msi_set_irq
 		kvm_apic_accept_irq: APIC 0, vector 38
 		8 VM entry
-		thread qemu-system-x86-172
+		> qemu-system-x86-172
 		KVM_RUN
 		kvm_inj_virq: vector 38
 		kvm_entry: vCPU 0, rip 0xffffffff863a95e0

@@ -272,6 +272,33 @@ static void notified_in_another_exit(void **state)
 	expect_lines(t, KICKS, "1 -\n");
 }
 
+/* One call, two requests in turn by ioeventfd: in the second one's window its vCPU says nothing. */
+static void in_turn_without_an_exit(void **state)
+{
+	struct tape *t = *state;
+
+	enter_call(t, 1000, NR_FSYNC, 7);
+	on(t, IO);
+	for (int i = 1; i <= 3; i++) {
+		EMIT(t, 1000 + 1000 * i, IO_WAKE, 1, 0, 1, 1, 9);
+		EMIT(t, 1050 + 1000 * i, QUEUE_NOTIFY, 1, 0, i, i - 1);
+		take(t, 1100 + 1000 * i, i, 1, 0x9000);
+		fill(t, 1150 + 1000 * i, i);
+		enter_uring(t, 1200 + 1000 * i, 1);
+		complete(t, 1400 + 1000 * i, i);
+		raise_msi(t, 1450 + 1000 * i);
+		EMIT(t, 1550 + 1000 * i, IO_SLEEP, 0);
+	}
+	on(t, VCPU0);
+	leave_call(t, 6000, NR_FSYNC, 7, 0);
+	derive(t);
+	expect_lines(t, "SELECT printf('%d-%d', t_first, t_last) FROM request",
+		"1100-2500\n2500-3500\n3500-6000\n");
+	expect_lines(t, BUDGET(2), "kvm 50\nvmm 250\nhost_kernel 200\nin_kvm_run 500\n");
+	expect_lines(t, UNACCOUNTED, "");
+	expect_lines(t, BUDGET_ERRORS, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +313,7 @@ int main(void)
 		THREADS_TEST(first_that_covers),
 		THREADS_TEST(reset_of_the_device),
 		THREADS_TEST(notified_in_another_exit),
+		THREADS_TEST(in_turn_without_an_exit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
