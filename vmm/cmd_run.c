@@ -190,7 +190,7 @@ static int close_recording(struct run *r, struct err *e)
 		rc = run_host_describe(r->live);
 	if (rc == 0 && failed == 0 && r->config.is_linux)
 		rc = guest_kernel_describe(&r->machine.linux_kernel,
-			vcpu_cr3(&r->machine.cpus.vcpu[0]), r->recorder, e);
+			r->machine.cpus.vcpu[0].last_tables, r->recorder, e);
 	if (rc == 0 && failed == 0)
 		rc = recorder_finish(r->recorder, e);
 	return failed ? failed : rc;

@@ -44,8 +44,8 @@ bool guest_kernel_task(
  */
 bool guest_kernel_left_stack(uint64_t rsp, const uint8_t *stack, uint64_t len, uint64_t *left);
 
-/* After recorder_stop: names and unwind entries into the recording, and how they were found. cr3: of
- * the end, for a kernel that was not looked for yet. 0 or -errno. */
+/* After recorder_stop: names and unwind entries into the recording, and how they were found. cr3: the last
+ * one that was seen (a reset may end in real mode), for a kernel that was not looked for yet. 0 or -errno. */
 int guest_kernel_describe(struct guest_kernel *g, uint64_t cr3, struct recorder *r, struct err *e);
 
 #endif

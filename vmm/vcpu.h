@@ -56,6 +56,7 @@ struct vcpu {
 	int look; /* kicked() is to say where the vCPU is; set by another thread, atomically */
 
 	uint64_t cr3;         /* as last read; VCPU_NO_TABLES */
+	uint64_t last_tables; /* the last CR3 that was not VCPU_NO_TABLES; 0: none */
 	uint64_t gs_base;     /* of the same time: in Linux the processor's own data */
 	uint64_t cr3_exit;    /* the exit at which both were read */
 	uint64_t sregs_until; /* up to this exit the system registers come with each return */

@@ -34,13 +34,19 @@ static uint64_t tables(const struct kvm_sregs *s)
 	return (s->efer & EFER_LMA) && (s->cr0 & CR0_PG) ? s->cr3 : VCPU_NO_TABLES;
 }
 
+static void take_sregs(struct vcpu *v, const struct kvm_sregs *s)
+{
+	v->cr3 = tables(s);
+	if (v->cr3 != VCPU_NO_TABLES)
+		v->last_tables = v->cr3;
+	v->gs_base = s->gs.base;
+	v->cr3_exit = v->exits;
+}
+
 bool vcpu_cr3_known(struct vcpu *v)
 {
-	if (v->cr3_exit != v->exits && (v->run->kvm_valid_regs & KVM_SYNC_X86_SREGS)) {
-		v->cr3 = tables(&v->run->s.regs.sregs);
-		v->gs_base = v->run->s.regs.sregs.gs.base;
-		v->cr3_exit = v->exits;
-	}
+	if (v->cr3_exit != v->exits && (v->run->kvm_valid_regs & KVM_SYNC_X86_SREGS))
+		take_sregs(v, &v->run->s.regs.sregs);
 	return v->cr3_exit == v->exits;
 }
 
@@ -49,11 +55,8 @@ uint64_t vcpu_cr3(struct vcpu *v)
 	struct kvm_sregs sregs;
 
 	v->sregs_until = v->exits + SREGS_FOR;
-	if (!vcpu_cr3_known(v) && ioctl(v->fd, KVM_GET_SREGS, &sregs) == 0) {
-		v->cr3 = tables(&sregs);
-		v->gs_base = sregs.gs.base;
-		v->cr3_exit = v->exits;
-	}
+	if (!vcpu_cr3_known(v) && ioctl(v->fd, KVM_GET_SREGS, &sregs) == 0)
+		take_sregs(v, &sregs);
 	return v->cr3;
 }
 

@@ -188,7 +188,7 @@ from_file() {
 	meta guest_linux.names
 	query "$w" "SELECT symbol, count(*) FROM v_exit GROUP BY symbol"
 	[ "$(meta guest_linux.names)" = "file kallsyms" ] &&
-		[ "$(query "$w" "SELECT count(*) > 0 FROM v_exit WHERE symbol LIKE 'io_serial_%' OR symbol LIKE 'native_%'")" = 1 ]
+		[ "$(query "$w" "SELECT count(*) > 0 FROM v_exit WHERE symbol LIKE 'io_serial_out+%'")" = 1 ]
 }
 if [ "$LAB" = vmx ]; then
 	skip "--symbols: names from a file" "it takes minutes to read /proc/kallsyms there"
