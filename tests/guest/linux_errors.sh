@@ -114,6 +114,13 @@ check "an empty initrd" fails 1 'the initrd empty is empty' -k good -i empty
 truncate -s 300M huge
 check "an initrd that does not fit" fails 1 'the initrd has .*initrd_addr_max.*give more memory by -m' -k good -i huge
 
+check "symbols that are not there" fails 1 'the file of symbols gone cannot be opened' -k good --symbols gone
+check "symbols from a text" fails 1 'text names no addresses: give a vmlinux' -k good --symbols text
+printf '0000000000000000 T _text\n0000000000000000 T _end\n' >zeros
+check "symbols that a user read" fails 1 'zeros has only zeros for addresses: copy /proc/kallsyms as root' \
+	-k good --symbols zeros
+check "--symbols without a name" usage '--symbols needs the name' -k good --symbols ''
+check "--symbols for the built-in guest" usage '--symbols is for a Linux kernel' --symbols text
 check "-k without a name" usage '-k needs the name' -k ''
 check "-i without a name" usage '-i needs the name' -k good -i ''
 check "-i without -k" usage '-i is for a Linux kernel' -i good
