@@ -248,9 +248,11 @@ static void ended(struct host_join *j, const struct track *t, const struct event
 		struct host_inject *in = &j->inject[i];
 
 		if (in->track == ev->track && in->vector == ev->a[1]) {
-			if (in->entry.event && !in->eoi.event)
+			if (in->eoi.event)
+				return;
+			/* It may have been injected more than once before the entry that took it. */
+			if (in->entry.event)
 				in->eoi = (struct mark){ev->id, ev->ts};
-			return;
 		}
 		i = i ? i - 1 : NO_INDEX;
 	}

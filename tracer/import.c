@@ -31,6 +31,7 @@ struct import {
 	char meta[METAS_MAX]; /* "key\0value\0" of before the recording was created */
 	size_t metas;
 	uint64_t uncommitted, shown; /* events since the last commit; time of the last progress */
+	uint64_t taken;              /* events of this reader */
 	union {
 		char text[IMPORT_MAX + 1];
 		struct host_event event[IMPORT_BATCH];
@@ -170,13 +171,13 @@ static int take_meta(struct import *m, size_t len, struct err *e)
 	return 0;
 }
 
-static int take_events(struct import *m, size_t len, struct err *e)
+static int take_events(struct import *m, const struct host_event *ev, size_t n, struct err *e)
 {
-	size_t n = len / sizeof(struct host_event);
 	int ret = 0;
 
 	for (size_t i = 0; !ret && i < n; i++)
-		ret = host_rows_add(&m->rows, &m->msg.event[i], 0, e);
+		ret = host_rows_add(&m->rows, &ev[i], 0, e);
+	m->taken += n;
 	m->uncommitted += n;
 	progress(m, false);
 	return ret || m->uncommitted < COMMIT_EVENTS ? ret : commit(m, e);
@@ -202,7 +203,7 @@ static int take(struct import *m, const struct import_header *h, struct err *e)
 		return ret ? ret : host_rows_task(&m->rows, m->msg.task.task, m->msg.task.name, e);
 	}
 	if (h->type == IMPORT_EVENTS && m->created && h->len <= sizeof(m->msg.event))
-		return take_events(m, h->len, e);
+		return take_events(m, m->msg.event, h->len / sizeof(m->msg.event[0]), e);
 	if (h->type == IMPORT_LOSS && m->created && h->len == sizeof(m->msg.loss))
 		return host_rows_lost(&m->rows, m->msg.loss.task, m->msg.loss.ts0, m->msg.loss.ts1,
 			m->msg.loss.n, e);
@@ -281,14 +282,50 @@ static int open_input(const char *path, struct err *e)
 	return ret;
 }
 
-static int read_and_store(struct import *m, struct err *e)
+/* What a reader that crashed had decoded and not sent; its tasks were announced before. */
+static int take_rest(struct import *m, struct err *e)
+{
+	const struct import_batch *b = m->reader.batch;
+
+	if (!m->created || b->sent != m->taken || b->n > IMPORT_BATCH)
+		return 0;
+	return take_events(m, b->event, b->n, e);
+}
+
+/* One reader's whole life: what it says is stored. */
+static int read_once(struct import *m, int in, bool mend, struct err *e)
 {
 	bool ended = false;
-	struct err why = {""};
-	int ret = take_all(m, &ended, &why);
+	int ret;
 
+	m->metas = 0;
+	m->taken = 0;
+	m->result->damage[0] = '\0';
+	ret = import_process_start(&m->reader, in, mend, e);
+	if (ret)
+		return ret;
+	ret = take_all(m, &ended, e);
 	progress(m, true);
 	import_process_end(&m->reader, ended, m->result->damage, sizeof(m->result->damage));
+	if (!ret && !ended)
+		ret = take_rest(m, e);
+	import_process_free(&m->reader);
+	return ret == -EPROTO ? 0 : ret;
+}
+
+/* libtracecmd refuses a file whose end is missing, or crashes: then another reader takes what there is. */
+static int read_and_store(struct import *m, int in, struct err *e)
+{
+	struct err why = {""};
+	char first[sizeof(m->result->damage)];
+	int ret = read_once(m, in, false, &why);
+
+	if (!ret && !m->created && m->result->damage[0]) {
+		memcpy(first, m->result->damage, sizeof(first));
+		ret = read_once(m, in, true, &why);
+		if (!m->created)
+			memcpy(m->result->damage, first, sizeof(first));
+	}
 	if (ret)
 		return err_set(e, ret, "%s cannot be written: %s", m->o->out, why.msg);
 	if (m->created)
@@ -318,11 +355,12 @@ int import_file(const struct import_opts *o, struct import_result *result, struc
 	m->o = o;
 	m->result = result;
 	in = open_input(o->in, e);
-	ret = in < 0 ? in : import_process_start(&m->reader, in, e);
-	if (!ret)
-		ret = read_and_store(m, e);
+	ret = in < 0 ? in : read_and_store(m, in, e);
+	if (in >= 0)
+		close(in);
 	if (m->created)
 		store_close(&m->store);
+	import_process_free(&m->reader);
 	host_rows_destroy(&m->rows);
 	free(m);
 	return ret;

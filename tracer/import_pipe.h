@@ -7,6 +7,7 @@
 #ifndef EXITWALK_TRACER_IMPORT_PIPE_H
 #define EXITWALK_TRACER_IMPORT_PIPE_H
 
+#include <stdbool.h>
 #include "host_event.h"
 
 enum import_type {
@@ -25,6 +26,16 @@ struct import_header {
 #define IMPORT_MAX 65536 /* bytes behind a header */
 #define IMPORT_BATCH 512 /* events in one message */
 
+/*
+ * Events that were not sent yet. Importer and reader share this memory: what a reader that crashed had
+ * decoded is not lost with it.
+ */
+struct import_batch {
+	uint64_t sent; /* events in front of these */
+	uint32_t n;
+	struct host_event event[IMPORT_BATCH];
+};
+
 struct import_task {
 	uint32_t task;
 	char name[44];
@@ -41,8 +52,9 @@ _Static_assert(IMPORT_BATCH * sizeof(struct host_event) <= IMPORT_MAX, "a batch 
 
 /*
  * Reads the trace.dat file behind `in` and writes messages to `out` until the end; the process that calls
- * it must have nothing to lose. 0, or -errno if not even the reader's words could be written.
+ * it must have nothing to lose. mend: its end is missing, what there is is wanted (import_mend.h). 0, or
+ * -errno if not even the reader's words could be written.
  */
-int import_read(int in, int out);
+int import_read(int in, int out, bool mend, struct import_batch *batch);
 
 #endif

@@ -6,12 +6,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "import_pipe.h"
 
 #define MEMORY_MAX (1ul << 30) /* far more than any honest file needs */
 #define PIPE_BYTES (1 << 20)   /* so that the two processes wait for each other less often */
@@ -24,7 +23,8 @@ static void limit(int what, rlim_t max)
 }
 
 /* It may read its file and write to its pipe: no other files, no core, and it does not outlive us. */
-__attribute__((noreturn)) static void child(int in, int out, pid_t parent)
+__attribute__((noreturn)) static void child(
+	int in, int out, bool mend, struct import_batch *batch, pid_t parent)
 {
 	/* Whatever the caller does about these, here they are the end. */
 	static const int deadly[] = {
@@ -46,27 +46,31 @@ __attribute__((noreturn)) static void child(int in, int out, pid_t parent)
 	limit(RLIMIT_DATA, MEMORY_MAX);
 #endif
 	signal(SIGPIPE, SIG_IGN);
-	_exit(import_read(in, out) ? 1 : 0);
+	_exit(import_read(in, out, mend, batch) ? 1 : 0);
 }
 
-int import_process_start(struct import_process *p, int in, struct err *e)
+int import_process_start(struct import_process *p, int in, bool mend, struct err *e)
 {
 	pid_t parent = getpid();
 	int fd[2];
 
 	p->at = p->len = 0;
-	if (pipe2(fd, O_CLOEXEC)) {
-		close(in);
-		return err_set(e, -errno, "no pipe can be made: %s", strerror(errno));
+	p->batch = mmap(
+		NULL, sizeof(*p->batch), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (p->batch == MAP_FAILED) {
+		p->batch = NULL;
+		return err_set(e, -ENOMEM, "out of memory");
 	}
+	if (pipe2(fd, O_CLOEXEC))
+		return err_set(e, -errno, "no pipe can be made: %s", strerror(errno));
+	lseek(in, 0, SEEK_SET);
 	fcntl(fd[1], F_SETPIPE_SZ, PIPE_BYTES);
 	fflush(NULL);
 	p->pid = fork();
 	if (p->pid == 0) {
 		close(fd[0]);
-		child(in, fd[1], parent);
+		child(in, fd[1], mend, p->batch, parent);
 	}
-	close(in);
 	close(fd[1]);
 	if (p->pid < 0) {
 		close(fd[0]);
@@ -128,4 +132,11 @@ void import_process_end(struct import_process *p, bool ended, char *damage, size
 	else
 		snprintf(damage, size, "libtracecmd failed on it (%s)",
 			WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "it gave up");
+}
+
+void import_process_free(struct import_process *p)
+{
+	if (p->batch)
+		munmap(p->batch, sizeof(*p->batch));
+	p->batch = NULL;
 }

@@ -10,21 +10,26 @@
 #include <stddef.h>
 #include <sys/types.h>
 #include "err.h"
+#include "import_pipe.h"
 
 struct import_process {
 	pid_t pid;
 	int fd;
-	size_t at, len; /* of buf */
+	struct import_batch *batch; /* what the reader had not sent yet, after its end */
+	size_t at, len;             /* of buf */
 	char buf[1 << 16];
 };
 
-/* Takes `in` over. The caller has no threads. */
-int import_process_start(struct import_process *p, int in, struct err *e);
+/* Borrows `in`. mend: as import_read(). The caller has no threads. */
+int import_process_start(struct import_process *p, int in, bool mend, struct err *e);
 
 /* Reads exactly len bytes: 1, or 0 at the end, or -errno. */
 int import_process_read(struct import_process *p, void *data, size_t len);
 
 /* Ends it, and waits for it. If it was not through (`ended`) and `damage` is empty, says there why. */
 void import_process_end(struct import_process *p, bool ended, char *damage, size_t size);
+
+/* After the end: frees the batch. All zero is fine. */
+void import_process_free(struct import_process *p);
 
 #endif

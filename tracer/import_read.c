@@ -10,6 +10,7 @@
 #include <trace-cmd.h>
 
 #include "host_decode.h"
+#include "import_mend.h"
 
 /*
  * What libtracecmd exports and its public header does not declare. Weak: a version that hides them leaves
@@ -25,7 +26,8 @@ extern unsigned long tracecmd_get_in_file_version(struct tracecmd_input *handle)
 #define TASKS (1u << 22) /* PID_MAX_LIMIT */
 #define BUFFERS 64
 #define CPUS 1024
-#define PATIENCE_S 60 /* processor time between two messages, then the file is taken for a trap */
+#define PATIENCE_S                                                                                 \
+	10 /* processor time between two signs of life, then the file is taken for a trap */
 
 struct buffer {
 	struct tracecmd_input *handle;
@@ -39,8 +41,8 @@ struct reader {
 	struct host_decoder *decoder;
 	struct buffer buffer[BUFFERS];
 	unsigned buffers;
-	struct host_event batch[IMPORT_BATCH];
-	unsigned n;
+	struct import_batch *batch;
+	uint64_t records;
 	uint8_t *named; /* bit per task: it was announced */
 	uint64_t first_ts;
 	char skipped[4096];
@@ -83,9 +85,13 @@ static void message(struct reader *r, enum import_type type, const void *data, s
 
 static void flush(struct reader *r)
 {
-	if (r->n)
-		message(r, IMPORT_EVENTS, r->batch, r->n * sizeof(r->batch[0]));
-	r->n = 0;
+	struct import_batch *b = r->batch;
+
+	if (!b->n)
+		return;
+	message(r, IMPORT_EVENTS, b->event, b->n * sizeof(b->event[0]));
+	b->sent += b->n;
+	b->n = 0;
 }
 
 static void meta(struct reader *r, const char *key, const char *value)
@@ -171,7 +177,8 @@ static int one_record(struct tracecmd_input *handle, struct tep_record *record, 
 {
 	struct reader *r = ctx;
 	struct buffer *b = buffer_of(r, handle);
-	struct host_event *ev = &r->batch[r->n];
+	struct import_batch *batch = r->batch;
+	struct host_event ev;
 
 	(void)cpu; /* counts over all buffers; the record has its own */
 	if (record->cpu < 0 || record->cpu >= CPUS)
@@ -181,18 +188,18 @@ static int one_record(struct tracecmd_input *handle, struct tep_record *record, 
 	if (record->missed_events)
 		loss(r, b, (unsigned)record->cpu, record);
 	b->last[record->cpu] = record->ts;
-	ev = &r->batch[r->n];
-	if (!host_decode(r->decoder, record, ev))
+	if (++r->records % 65536 == 0)
+		be_patient();
+	if (!host_decode(r->decoder, record, &ev))
 		return r->error;
-	name_task(r, ev->task); /* may flush: the batch begins anew */
-	if (ev->rec.kind == EW_SCHED_SWITCH || ev->rec.kind == EW_SCHED_WAKING) {
-		name_task(r, (uint32_t)ev->rec.a[0]);
-		if (ev->rec.kind == EW_SCHED_SWITCH)
-			name_task(r, (uint32_t)ev->rec.a[2]);
+	name_task(r, ev.task); /* may send what there is: the batch begins anew */
+	if (ev.rec.kind == EW_SCHED_SWITCH || ev.rec.kind == EW_SCHED_WAKING) {
+		name_task(r, (uint32_t)ev.rec.a[0]);
+		if (ev.rec.kind == EW_SCHED_SWITCH)
+			name_task(r, (uint32_t)ev.rec.a[2]);
 	}
-	if (ev != &r->batch[r->n])
-		r->batch[r->n] = *ev;
-	if (++r->n == IMPORT_BATCH)
+	batch->event[batch->n] = ev;
+	if (++batch->n == IMPORT_BATCH)
 		flush(r);
 	return r->error;
 }
@@ -294,7 +301,7 @@ static int read_file(struct reader *r, struct tracecmd_input *top)
 	return ret;
 }
 
-int import_read(int in, int out)
+int import_read(int in, int out, bool mend, struct import_batch *batch)
 {
 	struct reader *r = calloc(1, sizeof(*r));
 	struct tracecmd_input *top;
@@ -302,14 +309,19 @@ int import_read(int in, int out)
 	if (!r || !(r->named = calloc(2, TASKS / 8)))
 		return -ENOMEM;
 	r->out = out;
+	r->batch = batch;
 	be_patient();
 	tracecmd_set_loglevel(TEP_LOG_NONE);
 	tep_set_loglevel(TEP_LOG_NONE);
-	top = tracecmd_open_fd(in, TRACECMD_FL_LOAD_NO_PLUGINS);
+	if (mend)
+		in = import_mend(in);
+	top = in < 0 ? NULL : tracecmd_open_fd(in, TRACECMD_FL_LOAD_NO_PLUGINS);
 	if (!top)
 		damage(r, "libtracecmd cannot open it");
 	else if (read_file(r, top) < 0 && !r->error)
 		damage(r, "libtracecmd stops in the middle of it");
+	else if (mend)
+		damage(r, "its end is missing");
 	message(r, IMPORT_END, NULL, 0);
 	return r->error;
 }

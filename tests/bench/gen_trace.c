@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes a trace.dat of about N events: two vCPUs, three exits that KVM serves between two disk writes, which
- * an I/O thread and a main thread carry out.
+ * Makes a trace.dat of about N events: two vCPUs; of 400 events 14 are a disk write, which an I/O thread and
+ * a main thread carry out, the rest are exits that KVM serves (the rates of tests/import/svm-qemu.trace.dat).
  *
  *   gen_trace FILE N
  */
@@ -66,7 +66,7 @@ int main(int argc, char **argv)
 
 		if (g.ts[cpu] < g.ts[3])
 			g.ts[cpu] = g.ts[3];
-		for (unsigned k = 0; k < 9; k++)
+		for (unsigned k = 0; k < 193; k++)
 			exit_to_kvm(&g, cpu, reasons[k % 3]);
 		write_to_disk(&g, cpu, i);
 	}

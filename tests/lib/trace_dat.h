@@ -52,60 +52,85 @@ static const struct td_format {
 	enum td_id id;
 	const char *system, *name;
 	struct td_field field[TD_FIELDS];
+	const char *print; /* as in a kernel; NULL: something short */
 } td_formats[] = {
 	{TD_ENTRY, "kvm", "kvm_entry",
-		{{"unsigned long", "rip", "", 8, 0}, {"unsigned int", "vcpu_id", "", 4, 0}}},
+		{{"unsigned long", "rip", "", 8, 0}, {"unsigned int", "vcpu_id", "", 4, 0}},
+		"\"vcpu %u, rip 0x%lx\", REC->vcpu_id, REC->rip"},
 	{TD_EXIT, "kvm", "kvm_exit",
 		{{"u64", "info2", "", 8, 0}, {"u64", "info1", "", 8, 0}, {"u32", "isa", "", 4, 0},
 			{"unsigned int", "exit_reason", "", 4, 0},
 			{"unsigned long", "guest_rip", "", 8, 0}, {"u32", "intr_info", "", 4, 0},
-			{"unsigned int", "vcpu_id", "", 4, 0}}},
+			{"unsigned int", "vcpu_id", "", 4, 0}},
+		NULL},
 	{TD_PIO, "kvm", "kvm_pio",
 		{{"unsigned int", "val", "", 4, 0}, {"unsigned int", "rw", "", 4, 0},
 			{"unsigned int", "port", "", 4, 0}, {"unsigned int", "size", "", 4, 0},
-			{"unsigned int", "count", "", 4, 0}}},
+			{"unsigned int", "count", "", 4, 0}},
+		"\"pio_%s at 0x%x size %d count %d val 0x%x\", REC->rw ? \"write\" : \"read\", REC->port,"
+		" REC->size, REC->count, REC->val"},
 	{TD_USERSPACE_EXIT, "kvm", "kvm_userspace_exit",
-		{{"__u32", "reason", "", 4, 0}, {"int", "errno", "", 4, 1}}},
+		{{"__u32", "reason", "", 4, 0}, {"int", "errno", "", 4, 1}},
+		"\"reason %s (%d)\", REC->errno < 0 ? (REC->errno == -4 ? \"restart\" : \"error\") :"
+		" __print_symbolic(REC->reason, { 0, \"KVM_EXIT_UNKNOWN\" }, { 1, \"KVM_EXIT_EXCEPTION\" },"
+		" { 2, \"KVM_EXIT_IO\" }, { 5, \"KVM_EXIT_HLT\" }, { 6, \"KVM_EXIT_MMIO\" }),"
+		" REC->errno < 0 ? -REC->errno : REC->reason"},
 	{TD_MSI, "kvm", "kvm_msi_set_irq",
-		{{"u64", "address", "", 8, 0}, {"u64", "data", "", 8, 0}}},
+		{{"u64", "address", "", 8, 0}, {"u64", "data", "", 8, 0}},
+		"\"dst %llx vec %u (%s|%s)\", (REC->address >> 12) & 0xff, (unsigned char)(REC->data),"
+		" __print_symbolic((REC->data >> 8 & 0x7), {0x0, \"Fixed\"}, {0x1, \"LowPrio\"}),"
+		" (REC->address & 4) ? \"logical\" : \"physical\""},
 	{TD_INJ, "kvm", "kvm_inj_virq",
 		{{"unsigned int", "vector", "", 4, 0}, {"bool", "soft", "", 1, 0},
-			{"bool", "reinjected", "", 1, 0}}},
+			{"bool", "reinjected", "", 1, 0}},
+		"\"IRQ 0x%x%s%s\", REC->vector, REC->soft ? \" [soft]\" : \"\","
+		" REC->reinjected ? \" [reinjected]\" : \"\""},
 	{TD_SYS_ENTER_IOCTL, "syscalls", "sys_enter_ioctl",
 		{{"int", "__syscall_nr", "", 4, 1}, {"unsigned int", "fd", "", 8, 0},
-			{"unsigned int", "cmd", "", 8, 0}, {"unsigned long", "arg", "", 8, 0}}},
+			{"unsigned int", "cmd", "", 8, 0}, {"unsigned long", "arg", "", 8, 0}},
+		"\"fd: 0x%08lx, cmd: 0x%08lx, arg: 0x%08lx\", ((unsigned long)(REC->fd)),"
+		" ((unsigned long)(REC->cmd)), ((unsigned long)(REC->arg))"},
 	{TD_SYS_EXIT_IOCTL, "syscalls", "sys_exit_ioctl",
-		{{"int", "__syscall_nr", "", 4, 1}, {"long", "ret", "", 8, 1}}},
+		{{"int", "__syscall_nr", "", 4, 1}, {"long", "ret", "", 8, 1}},
+		"\"0x%lx\", REC->ret"},
 	{TD_SYS_ENTER_PWRITE, "syscalls", "sys_enter_pwrite64",
 		{{"int", "__syscall_nr", "", 4, 1}, {"unsigned int", "fd", "", 8, 0},
 			{"const char *", "buf", "", 8, 0}, {"size_t", "count", "", 8, 0},
-			{"loff_t", "pos", "", 8, 0}}},
+			{"loff_t", "pos", "", 8, 0}},
+		"\"fd: 0x%08lx, buf: 0x%08lx, count: 0x%08lx, pos: 0x%08lx\", ((unsigned long)(REC->fd)),"
+		" ((unsigned long)(REC->buf)), ((unsigned long)(REC->count)), ((unsigned long)(REC->pos))"},
 	{TD_SYS_EXIT_PWRITE, "syscalls", "sys_exit_pwrite64",
-		{{"int", "__syscall_nr", "", 4, 1}, {"long", "ret", "", 8, 1}}},
+		{{"int", "__syscall_nr", "", 4, 1}, {"long", "ret", "", 8, 1}},
+		"\"0x%lx\", REC->ret"},
 	{TD_RAW_ENTER, "raw_syscalls", "sys_enter",
-		{{"long", "id", "", 8, 1}, {"unsigned long", "args", "[6]", 48, 0}}},
+		{{"long", "id", "", 8, 1}, {"unsigned long", "args", "[6]", 48, 0}}, NULL},
 	{TD_RAW_EXIT, "raw_syscalls", "sys_exit",
-		{{"long", "id", "", 8, 1}, {"long", "ret", "", 8, 1}}},
+		{{"long", "id", "", 8, 1}, {"long", "ret", "", 8, 1}}, NULL},
 	{TD_SWITCH, "sched", "sched_switch",
 		{{"char", "prev_comm", "[16]", 16, 1}, {"pid_t", "prev_pid", "", 4, 1},
 			{"long", "prev_state", "", 8, 1}, {"char", "next_comm", "[16]", 16, 1},
-			{"pid_t", "next_pid", "", 4, 1}}},
+			{"pid_t", "next_pid", "", 4, 1}},
+		NULL},
 	{TD_WAKING, "sched", "sched_waking",
 		{{"char", "comm", "[16]", 16, 1}, {"pid_t", "pid", "", 4, 1},
-			{"int", "target_cpu", "", 4, 1}}},
+			{"int", "target_cpu", "", 4, 1}},
+		"\"comm=%s pid=%d target_cpu=%03d\", REC->comm, REC->pid, REC->target_cpu"},
 	{TD_ISSUE, "block", "block_rq_issue",
 		{{"dev_t", "dev", "", 4, 0}, {"sector_t", "sector", "", 8, 0},
 			{"unsigned int", "nr_sector", "", 4, 0},
-			{"unsigned int", "bytes", "", 4, 0}, {"char", "rwbs", "[8]", 8, 1}}},
-	{TD_UNKNOWN, "power", "cpu_idle", {{"u32", "state", "", 4, 0}}},
+			{"unsigned int", "bytes", "", 4, 0}, {"char", "rwbs", "[8]", 8, 1}},
+		NULL},
+	{TD_UNKNOWN, "power", "cpu_idle", {{"u32", "state", "", 4, 0}}, NULL},
 	{TD_EMULATE, "kvm", "kvm_emulate_insn",
 		{{"__u64", "rip", "", 8, 0}, {"__u32", "csbase", "", 4, 0},
 			{"__u8", "len", "", 1, 0}, {"__u8", "insn", "[15]", 15, 0},
-			{"__u8", "failed", "", 1, 0}}},
+			{"__u8", "failed", "", 1, 0}},
+		NULL},
 	{TD_MMIO, "kvm", "kvm_mmio",
 		{{"u32", "type", "", 4, 0}, {"u32", "len", "", 4, 0}, {"u64", "gpa", "", 8, 0},
-			{"u64", "val", "", 8, 0}}},
-	{TD_FAST_MMIO, "kvm", "kvm_fast_mmio", {{"u64", "gpa", "", 8, 0}}},
+			{"u64", "val", "", 8, 0}},
+		NULL},
+	{TD_FAST_MMIO, "kvm", "kvm_fast_mmio", {{"u64", "gpa", "", 8, 0}}, NULL},
 };
 #define TD_FORMATS (sizeof(td_formats) / sizeof(td_formats[0]))
 
@@ -280,7 +305,7 @@ static inline void td_one_format(FILE *f, const struct td_format *fmt)
 			d->name, d->array, at, d->size, d->is_signed);
 		at += (size_t)d->size;
 	}
-	fprintf(m, "\nprint fmt: \"%%d\", REC->common_pid\n");
+	fprintf(m, "\nprint fmt: %s\n", fmt->print ? fmt->print : "\"%d\", REC->common_pid");
 	fclose(m);
 	td_text(f, text);
 	free(text);

@@ -22,7 +22,7 @@ struct file {
 };
 
 static struct scratch scratch;
-static char dat[192];
+static char dat[192], scratch_trace[192];
 static uint64_t seed;
 static unsigned rounds, made, salvaged, refused;
 
@@ -136,6 +136,49 @@ static void own_file(void **state)
 	damage(slurp(dat));
 }
 
+/* Cut anywhere in its trace data, a file is imported up to there: the more of it, the more. */
+static void cut(const char *path, size_t from, size_t step)
+{
+	struct file f = slurp(path);
+	uint64_t before = 0;
+
+	for (size_t len = from; len < f.len; len += step) {
+		const struct import_opts o = {dat, scratch.file, false};
+		struct import_result result;
+		struct err e = {""};
+
+		spit(f.bytes, len);
+		if (import_file(&o, &result, &e))
+			fail_msg("%s cut at %zu: %s", path, len, e.msg);
+		assert_true(result.made && result.events >= before && result.events > 0);
+		assert_string_equal(result.damage, "its end is missing");
+		before = result.events;
+	}
+	assert_true(before > 0);
+	free(f.bytes);
+}
+
+static void cut_in_the_data(void **state)
+{
+	struct td t;
+
+	(void)state;
+	cut("tests/import/svm-qemu.trace.dat", 20000, 9973);
+	td_init(&t, 6, 2);
+	for (uint64_t i = 1; i <= 3000; i++) {
+		unsigned cpu = i & 1;
+
+		TD(&t, 0, cpu, i * 1000, 100 + (int)cpu, TD_EXIT, 0, 0, HW_SVM, 0x72, 0xabc, 0,
+			cpu);
+		TD(&t, 0, cpu, i * 1000 + 400, 100 + (int)cpu, TD_ENTRY, 0xabe, cpu);
+	}
+	td_write(&t, dat);
+	td_free(&t);
+	rename(dat, scratch_trace);
+	cut(scratch_trace, 30000, 49999);
+	unlink(scratch_trace);
+}
+
 static void real_file(void **state)
 {
 	(void)state;
@@ -147,10 +190,11 @@ static int set_up(void **state)
 	const char *n = getenv("IMPORT_DAMAGE"), *s = getenv("IMPORT_SEED");
 
 	(void)state;
-	rounds = n ? (unsigned)strtoul(n, NULL, 10) : 30;
+	rounds = n ? (unsigned)strtoul(n, NULL, 10) : 25;
 	seed = s ? strtoull(s, NULL, 10) : 4;
 	scratch_make(&scratch);
 	snprintf(dat, sizeof(dat), "%s/t.dat", scratch.dir);
+	snprintf(scratch_trace, sizeof(scratch_trace), "%s/whole.dat", scratch.dir);
 	return 0;
 }
 
@@ -172,6 +216,7 @@ int main(void)
 		cmocka_unit_test_prestate(own_file, &six),
 		cmocka_unit_test_prestate(own_file, &seven),
 		cmocka_unit_test(real_file),
+		cmocka_unit_test(cut_in_the_data),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
