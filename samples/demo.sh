@@ -11,7 +11,7 @@ chmod 700 "$dir"
 file=$dir/demo.exw
 
 if "$exitwalk" doctor >"$dir/doctor.txt" 2>&1; then
-	"$exitwalk" run -o "$file"
+	"$exitwalk" run --host-trace auto -o "$file"
 else
 	# A stock kernel's way is the more interesting one.
 	file=$(find "$here/recordings" -name '*-linux.exw' | sort | head -n 1)

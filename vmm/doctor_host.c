@@ -15,6 +15,7 @@
 
 #include "backend.h"
 #include "doctor.h"
+#include "tracer/host_tracefs.h"
 #include "io_uring_host.h"
 
 #define HOST "host"
@@ -23,25 +24,23 @@
 
 static void tracing(struct doctor *d)
 {
-	static const char *const dirs[] = {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"};
 	static const char cost[] =
-		"hardware exit reasons and KVM's own functions are not recorded; "
-		"KVM_RUN's reasons are";
-	static const char advice[] = "as root: mount -t tracefs nodev /sys/kernel/tracing";
-	const char *found = NULL;
+		"hardware exit reasons and what KVM does are not recorded; KVM_RUN's reasons are";
+	struct err why = {""};
+	const char *found = host_tracefs(&why);
 	char path[128], backend[128];
 
-	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]) && !found; i++) {
-		snprintf(path, sizeof(path), "%s/events", dirs[i]);
-		if (access(path, R_OK | X_OK) == 0)
-			found = dirs[i];
-	}
 	if (!found) {
-		doctor_add(d, TRACING, "tracefs", DOCTOR_MISSING, cost, advice,
-			"not mounted, or not readable for this user");
+		doctor_add(d, TRACING, "tracefs", DOCTOR_MISSING,
+			"no --host-trace, no attach: hardware exit reasons and what KVM does are "
+			"not recorded; KVM_RUN's reasons are",
+			"run as root, on a kernel with tracefs", "%s", why.msg);
 		return;
 	}
-	doctor_add(d, TRACING, "tracefs", DOCTOR_OK, NULL, NULL, "%s is readable", found);
+	doctor_add(d, TRACING, "tracefs", DOCTOR_OK, NULL, NULL,
+		"usable%s: exitwalk run --host-trace on, exitwalk attach",
+		strncmp(found, "/proc/", 6) ? ""
+					    : " (not mounted; mounted for this process alone)");
 	snprintf(path, sizeof(path), "%s/events/kvm/kvm_exit/id", found);
 	backend_name(backend, sizeof(backend));
 	if (access(path, R_OK) != 0)

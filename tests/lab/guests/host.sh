@@ -43,12 +43,16 @@ reasons() { # each return has its hardware reason, and KVM served exits of its o
 		[ "$(query "$w" "SELECT count(*) = (SELECT count(*) FROM e_kvm_exit) FROM v_exit")" = 1 ]
 }
 check "every exit has its hardware's reason, and one row" reasons
-in_order() { # FILE PATTERN…: lines of its path that match, in this order
-	local file=$1 text
+steps() { # FILE [CONDITION]: the steps of its first write of a process, or of the first such request
+	query "$1" "SELECT text FROM v_step WHERE request_id = (SELECT min(id) FROM v_request WHERE
+		${2:-type = 'VIRTIO_BLK_T_OUT' AND syscall = 'write'}) ORDER BY n"
+}
+in_order() { # FILE PATTERN…: its first write has steps that match, in this order
+	local text p
+	text=$(steps "$1" | tr '\n' ' ')
 	shift
-	text=$("$EXITWALK" path "$file" | tr -s '\n ' ' ')
 	for p in "$@"; do
-		[[ $text =~ $p ]] || { printf "no '%s' behind the others in:\n" "$p" && "$EXITWALK" path "$file" && return 1; }
+		[[ $text =~ $p ]] || { printf "no '%s' behind the others in:\n" "$p" && steps "$w" && return 1; }
 		text=${text#*"${BASH_REMATCH[0]}"}
 	done
 }
@@ -59,7 +63,7 @@ check "path: exit reason, KVM's handling, return, injection and entry stand in o
 	'kvm_set_irq: GSI 11 level 1' 'KVM_IRQ_LINE irq 11 level 1 = 0' 'KVM_RUN' 'kvm_inj_virq: vector' \
 	'kvm_entry: vCPU 0, rip 0xffffffff' 'kvm_set_irq: GSI 11 level 0' 'kvm_eoi|kvm_ack_irq' 'write = 512'
 nothing_missing() { # of what the tracepoints show
-	! "$EXITWALK" path "$w" | tr -s '\n ' ' ' | grep -oE 'not recorded: (exit code|VM-exit reason|inside KVM|the hardware entry)'
+	! steps "$w" | grep -oE 'not recorded: (exit code|VM-exit reason|inside KVM|the hardware entry)'
 }
 check "path: what there is evidence for is not said to be missing" nothing_missing
 separated() { # guest and KVM have lines of their own, and nothing is left over
@@ -81,9 +85,8 @@ blocks() {
 	"$EXITWALK" run -q --host-trace on -d "$device" -o "$w" || return 1
 	says '^ok +joined' || return 1
 	query "$w" "SELECT k.name, count(*) FROM event e JOIN event_kind k ON k.id = e.kind GROUP BY 1"
-	n=$(query "$w" "SELECT id FROM v_request WHERE type = 'VIRTIO_BLK_T_FLUSH' LIMIT 1")
-	"$EXITWALK" path --request "$n" "$w" | tr -s '\n ' ' ' >"$TMP/path"
-	grep -qE 'fdatasync\(fd .*block_bio_queue: .*block_rq_issue: .*block_rq_complete: .*fdatasync = 0' "$TMP/path"
+	steps "$w" "type = 'VIRTIO_BLK_T_FLUSH'" | tee "$TMP/steps"
+	tr '\n' ' ' <"$TMP/steps" | grep -qE 'fdatasync\(fd .*block_bio_queue: .*block_rq_issue: .*block_rq_complete: .*fdatasync = 0'
 }
 check "on a block device: what the host's fdatasync made of the guest's flush" blocks
 
