@@ -7,12 +7,12 @@
 #define EXITWALK_TESTS_KERNEL_IMAGE_H
 
 #include <elf.h>
-#include <linux/btf.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/btf_maker.h"
 #include "tracer/kmem.h"
 #include "tracer/orc.h"
 
@@ -225,7 +225,7 @@ static inline int by_symbol_address(const void *x, const void *y)
 
 static inline void put_kallsyms(struct kernel_image *k)
 {
-	bool percpu = k->sym[0].addr < 1u << 20 || k->layout != LAYOUT_6_4;
+	bool percpu;
 
 	qsort(k->sym, k->syms, sizeof(k->sym[0]), by_symbol_address);
 	percpu = k->sym[0].addr < 1u << 20;
@@ -241,59 +241,6 @@ static inline void put_kallsyms(struct kernel_image *k)
 }
 
 /* --- BTF -------------------------------------------------------------------------------------- */
-
-struct btf_maker {
-	uint8_t types[8192];
-	char strings[4096];
-	size_t types_len, strings_len;
-	uint32_t n;
-};
-
-static inline uint32_t btf_string(struct btf_maker *b, const char *s)
-{
-	size_t at = b->strings_len;
-
-	if (!*s)
-		return 0;
-	memcpy(b->strings + at, s, strlen(s) + 1);
-	b->strings_len += strlen(s) + 1;
-	return (uint32_t)at;
-}
-
-static inline void btf_more(struct btf_maker *b, const void *p, size_t n)
-{
-	memcpy(b->types + b->types_len, p, n);
-	b->types_len += n;
-}
-
-static inline uint32_t btf_type(
-	struct btf_maker *b, const char *name, uint32_t kind, uint32_t vlen, uint32_t size)
-{
-	const struct btf_type t = {btf_string(b, name), kind << 24 | vlen, {size}};
-
-	btf_more(b, &t, sizeof(t));
-	return ++b->n;
-}
-
-static inline void btf_member_of(
-	struct btf_maker *b, const char *name, uint32_t type, uint32_t offset)
-{
-	const struct btf_member m = {btf_string(b, name), type, offset};
-
-	btf_more(b, &m, sizeof(m));
-}
-
-static inline uint32_t btf_array_of(struct btf_maker *b, uint32_t type, uint32_t n)
-{
-	uint32_t id = btf_type(b, "", BTF_KIND_ARRAY, 0, 0);
-	const struct btf_array a = {type, type, n};
-
-	btf_more(b, &a, sizeof(a));
-	return id;
-}
-
-#define BIT_FIELD(bit, bits) ((uint32_t)(bits) << 24 | (bit))
-#define KFLAG (1u << 7) /* of the kind: bit fields */
 
 /* Offsets in the made-up structures, bytes. */
 enum {
@@ -311,7 +258,7 @@ static inline void btf_orc(struct btf_maker *b, uint32_t i32, enum layout layout
 {
 	bool old = layout != LAYOUT_6_4;
 
-	btf_type(b, "orc_entry", BTF_KIND_STRUCT | KFLAG, old ? 6 : 6, 6);
+	btf_type(b, "orc_entry", BTF_KIND_STRUCT | KFLAG, 6, 6);
 	btf_member_of(b, "sp_offset", i32, BIT_FIELD(0, 16));
 	btf_member_of(b, "bp_offset", i32, BIT_FIELD(16, 16));
 	btf_member_of(b, "sp_reg", i32, BIT_FIELD(32, 4));
@@ -356,8 +303,8 @@ static inline void btf_module(struct btf_maker *b, uint32_t i32, uint32_t ptr, e
 static inline void put_btf(struct kernel_image *k)
 {
 	struct btf_maker b = {.strings_len = 1};
-	uint32_t i32, ptr, inner, hot;
-	struct btf_header h = {.magic = BTF_MAGIC, .version = BTF_VERSION, .hdr_len = sizeof(h)};
+	uint32_t i32, ptr, inner;
+	uint8_t bytes[BTF_BYTES_MAX];
 
 	i32 = btf_type(&b, "int", BTF_KIND_INT, 0, 4);
 	btf_more(&b, (uint32_t[]){32}, 4);
@@ -370,15 +317,10 @@ static inline void put_btf(struct kernel_image *k)
 	btf_member_of(&b, "pid", i32, 8 * T_PID);
 	btf_member_of(&b, "", inner, 8 * T_TGID);
 	btf_member_of(&b, "comm", ptr, 8 * T_COMM);
-	hot = btf_type(&b, "pcpu_hot", BTF_KIND_STRUCT, 1, 64);
+	btf_type(&b, "pcpu_hot", BTF_KIND_STRUCT, 1, 64);
 	btf_member_of(&b, "current_task", ptr, 8 * 0x10);
-	(void)hot;
-	h.type_len = h.str_off = (uint32_t)b.types_len;
-	h.str_len = (uint32_t)b.strings_len;
-	k->btf = align_area(&k->image, 8);
-	put_bytes(&k->image, &h, sizeof(h));
-	put_bytes(&k->image, b.types, b.types_len);
-	put_bytes(&k->image, b.strings, b.strings_len);
+	align_area(&k->image, 8);
+	k->btf = put_bytes(&k->image, bytes, btf_bytes(&b, bytes));
 	k->btf_len = k->image.used - k->btf;
 	add_symbol(k, k->image.base + k->btf, 'R', "__start_BTF");
 	add_symbol(k, k->image.base + k->image.used, 'R', "__stop_BTF");

@@ -17,6 +17,20 @@ static void find(struct guest_linux *g, const struct kernel_image *k)
 	assert_int_equal(guest_linux_find(g, k->image.bytes, k->image.size, IMAGE_BASE, NULL), 0);
 }
 
+/* The same for a kernel of each layout, which is found before. */
+static void in_every_layout(void (*fn)(struct kernel_image *k, struct guest_linux *g))
+{
+	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
+		struct kernel_image *k = kernel_image_new(layouts[i]);
+		struct guest_linux g;
+
+		find(&g, k);
+		fn(k, &g);
+		guest_linux_free(&g);
+		kernel_image_free(k);
+	}
+}
+
 static void has_name(const struct guest_linux *g, uint64_t addr, const char *name, uint64_t size)
 {
 	uint64_t found = 0;
@@ -27,32 +41,30 @@ static void has_name(const struct guest_linux *g, uint64_t addr, const char *nam
 	assert_int_equal(found, size);
 }
 
+static void all_names(struct kernel_image *k, struct guest_linux *g)
+{
+	uint64_t size;
+
+	assert_int_equal(g->syms.n, k->syms);
+	for (size_t n = 0; n < k->syms; n++) {
+		const struct ksym *y = ksyms_by_name(&g->syms, k->sym[n].name);
+
+		assert_non_null(y);
+		assert_int_equal(y->addr, k->sym[n].addr);
+		assert_int_equal(y->type, k->sym[n].type);
+		assert_string_equal(g->syms.module[y->module], "vmlinux");
+	}
+	has_name(g, TEXT(F_IOWRITE16) + 0x1e, "iowrite16", 0x1000);
+	has_name(g, TEXT(10) + 16 * 300, "filler_300", 16);
+	/* Data is no function, and in front of everything there is nothing. */
+	assert_null(ksyms_by_addr(&g->syms, IMAGE_BASE + k->btf, &size));
+	assert_null(ksyms_by_addr(&g->syms, IMAGE_BASE - 1, &size));
+}
+
 static void names_in_every_layout(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
-		struct kernel_image *k = kernel_image_new(layouts[i]);
-		struct guest_linux g;
-		uint64_t size;
-
-		find(&g, k);
-		assert_int_equal(g.syms.n, k->syms);
-		for (size_t n = 0; n < k->syms; n++) {
-			const struct ksym *y = ksyms_by_name(&g.syms, k->sym[n].name);
-
-			assert_non_null(y);
-			assert_int_equal(y->addr, k->sym[n].addr);
-			assert_int_equal(y->type, k->sym[n].type);
-			assert_string_equal(g.syms.module[y->module], "vmlinux");
-		}
-		has_name(&g, TEXT(F_IOWRITE16) + 0x1e, "iowrite16", 0x1000);
-		has_name(&g, TEXT(10) + 16 * 300, "filler_300", 16);
-		/* Data is no function, and in front of everything there is nothing. */
-		assert_null(ksyms_by_addr(&g.syms, IMAGE_BASE + k->btf, &size));
-		assert_null(ksyms_by_addr(&g.syms, IMAGE_BASE - 1, &size));
-		guest_linux_free(&g);
-		kernel_image_free(k);
-	}
+	in_every_layout(all_names);
 }
 
 /* Since 6.15 no symbol is per CPU, and offsets count upwards. */
@@ -135,59 +147,55 @@ static void damage(void **state)
 	}
 }
 
+static void task(struct kernel_image *k, struct guest_linux *g)
+{
+	struct guest_task t;
+
+	assert_true(guest_linux_task(g, &k->kmem, GS_BASE, &t));
+	assert_int_equal(t.pid, 42);
+	assert_int_equal(t.tgid, 41);
+	assert_string_equal(t.comm, "kworker/0:1H");
+	/* In ring 3 the GS base is the process's own. */
+	assert_false(guest_linux_task(g, &k->kmem, 0x7f0000000000, &t));
+	assert_false(guest_linux_task(g, &k->kmem, GS_BASE + PERCPU_SIZE, &t));
+	poke(&k->percpu, TASK + T_COMM, "a\x01\x80\x7f", 5);
+	assert_true(guest_linux_task(g, &k->kmem, GS_BASE, &t));
+	assert_string_equal(t.comm, "a???");
+	memset(k->percpu.bytes + TASK + T_COMM, 'x', TASK_COMM_LEN + 4);
+	assert_true(guest_linux_task(g, &k->kmem, GS_BASE, &t));
+	assert_int_equal(strlen(t.comm), TASK_COMM_LEN);
+}
+
 static void the_running_task(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
-		struct kernel_image *k = kernel_image_new(layouts[i]);
-		struct guest_linux g;
-		struct guest_task t;
+	in_every_layout(task);
+}
 
-		find(&g, k);
-		assert_true(guest_linux_task(&g, &k->kmem, GS_BASE, &t));
-		assert_int_equal(t.pid, 42);
-		assert_int_equal(t.tgid, 41);
-		assert_string_equal(t.comm, "kworker/0:1H");
-		/* In ring 3 the GS base is the process's own. */
-		assert_false(guest_linux_task(&g, &k->kmem, 0x7f0000000000, &t));
-		assert_false(guest_linux_task(&g, &k->kmem, GS_BASE + PERCPU_SIZE, &t));
-		poke(&k->percpu, TASK + T_COMM, "a\x01\x80\x7f", 5);
-		assert_true(guest_linux_task(&g, &k->kmem, GS_BASE, &t));
-		assert_string_equal(t.comm, "a???");
-		memset(k->percpu.bytes + TASK + T_COMM, 'x', TASK_COMM_LEN + 4);
-		assert_true(guest_linux_task(&g, &k->kmem, GS_BASE, &t));
-		assert_int_equal(strlen(t.comm), TASK_COMM_LEN);
-		guest_linux_free(&g);
-		kernel_image_free(k);
-	}
+static void one_module(struct kernel_image *k, struct guest_linux *g)
+{
+	const struct ksym *y;
+	struct orc o;
+
+	assert_false(guest_linux_orc(g, &k->kmem, F_VP_NOTIFY, &o));
+	assert_int_equal(guest_linux_modules(g, &k->kmem), 1);
+	y = ksyms_by_name(&g->syms, "vp_notify");
+	assert_non_null(y);
+	assert_int_equal(y->addr, F_VP_NOTIFY);
+	assert_string_equal(g->syms.module[y->module], "[virtio_pci]");
+	has_name(g, F_VP_NOTIFY + 0x12, "vp_notify", 0x80);
+	has_name(g, F_VP_INTERRUPT, "vp_interrupt", 0x80);
+	assert_null(ksyms_by_name(&g->syms, "data"));
+	assert_true(guest_linux_orc(g, &k->kmem, F_VP_NOTIFY + 0x12, &o));
+	assert_int_equal(o.type, ORC_TYPE_CALL);
+	assert_int_equal(o.sp_offset, 8);
+	assert_false(guest_linux_orc(g, &k->kmem, MODULE_BASE + 0x1000, &o));
 }
 
 static void modules(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
-		struct kernel_image *k = kernel_image_new(layouts[i]);
-		const struct ksym *y;
-		struct guest_linux g;
-		struct orc o;
-
-		find(&g, k);
-		assert_false(guest_linux_orc(&g, &k->kmem, F_VP_NOTIFY, &o));
-		assert_int_equal(guest_linux_modules(&g, &k->kmem), 1);
-		y = ksyms_by_name(&g.syms, "vp_notify");
-		assert_non_null(y);
-		assert_int_equal(y->addr, F_VP_NOTIFY);
-		assert_string_equal(g.syms.module[y->module], "[virtio_pci]");
-		has_name(&g, F_VP_NOTIFY + 0x12, "vp_notify", 0x80);
-		has_name(&g, F_VP_INTERRUPT, "vp_interrupt", 0x80);
-		assert_null(ksyms_by_name(&g.syms, "data"));
-		assert_true(guest_linux_orc(&g, &k->kmem, F_VP_NOTIFY + 0x12, &o));
-		assert_int_equal(o.type, ORC_TYPE_CALL);
-		assert_int_equal(o.sp_offset, 8);
-		assert_false(guest_linux_orc(&g, &k->kmem, MODULE_BASE + 0x1000, &o));
-		guest_linux_free(&g);
-		kernel_image_free(k);
-	}
+	in_every_layout(one_module);
 }
 
 /* A list that leads in a circle without its head, or into nothing. */
@@ -210,35 +218,33 @@ static void a_list_without_end(void **state)
 	kernel_image_free(k);
 }
 
+static void some_orcs(struct kernel_image *k, struct guest_linux *g)
+{
+	struct orc o;
+
+	assert_true(guest_linux_orc(g, &k->kmem, TEXT(F_SYS_PWRITE64) + 0x94, &o));
+	assert_int_equal(o.type, ORC_TYPE_CALL);
+	assert_int_equal(o.sp_reg, ORC_REG_BP);
+	assert_int_equal(o.sp_offset, 16);
+	assert_int_equal(o.bp_reg, ORC_REG_PREV_SP);
+	assert_int_equal(o.bp_offset, -16);
+	assert_true(guest_linux_orc(g, &k->kmem, TEXT(F_ENTRY) + 1, &o));
+	assert_int_equal(o.type, ORC_TYPE_REGS);
+	assert_true(guest_linux_orc(g, &k->kmem, TEXT(F_IDLE), &o));
+	assert_int_equal(o.type, ORC_TYPE_END);
+	assert_true(guest_linux_orc(g, &k->kmem, TEXT(F_BLK_MQ) + 0x800, &o));
+	assert_int_equal(o.type, ORC_TYPE_UNDEFINED);
+	assert_false(guest_linux_orc(g, &k->kmem, IMAGE_BASE + 8, &o)); /* before all */
+	assert_false(o.after_call);
+	poke(&k->image, 0x1000 * F_IOWRITE16 + 0x15, "\xe8\1\2\3\4", 5);
+	assert_true(guest_linux_orc(g, &k->kmem, TEXT(F_IOWRITE16) + 0x19, &o));
+	assert_true(o.after_call);
+}
+
 static void orc_entries(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
-		struct kernel_image *k = kernel_image_new(layouts[i]);
-		struct guest_linux g;
-		struct orc o;
-
-		find(&g, k);
-		assert_true(guest_linux_orc(&g, &k->kmem, TEXT(F_SYS_PWRITE64) + 0x94, &o));
-		assert_int_equal(o.type, ORC_TYPE_CALL);
-		assert_int_equal(o.sp_reg, ORC_REG_BP);
-		assert_int_equal(o.sp_offset, 16);
-		assert_int_equal(o.bp_reg, ORC_REG_PREV_SP);
-		assert_int_equal(o.bp_offset, -16);
-		assert_true(guest_linux_orc(&g, &k->kmem, TEXT(F_ENTRY) + 1, &o));
-		assert_int_equal(o.type, ORC_TYPE_REGS);
-		assert_true(guest_linux_orc(&g, &k->kmem, TEXT(F_IDLE), &o));
-		assert_int_equal(o.type, ORC_TYPE_END);
-		assert_true(guest_linux_orc(&g, &k->kmem, TEXT(F_BLK_MQ) + 0x800, &o));
-		assert_int_equal(o.type, ORC_TYPE_UNDEFINED);
-		assert_false(guest_linux_orc(&g, &k->kmem, IMAGE_BASE + 8, &o)); /* before all */
-		assert_false(o.after_call);
-		poke(&k->image, 0x1000 * F_IOWRITE16 + 0x15, "\xe8\1\2\3\4", 5);
-		assert_true(guest_linux_orc(&g, &k->kmem, TEXT(F_IOWRITE16) + 0x19, &o));
-		assert_true(o.after_call);
-		guest_linux_free(&g);
-		kernel_image_free(k);
-	}
+	in_every_layout(some_orcs);
 }
 
 static void call_instructions(void **state)
@@ -307,8 +313,7 @@ static void btf_cut_short(void **state)
 static void btf_in_circles(void **state)
 {
 	struct btf_maker m = {.strings_len = 1};
-	struct btf_header h = {.magic = BTF_MAGIC, .version = BTF_VERSION, .hdr_len = sizeof(h)};
-	uint8_t bytes[sizeof(h) + sizeof(m.types) + sizeof(m.strings)];
+	uint8_t bytes[BTF_BYTES_MAX];
 	struct btf_field f;
 	struct btf b;
 
@@ -319,12 +324,7 @@ static void btf_in_circles(void **state)
 	btf_type(&m, "t", BTF_KIND_TYPEDEF, 0, 2);
 	btf_type(&m, "u", BTF_KIND_STRUCT, 1, 8);
 	btf_member_of(&m, "x", 2, 0);
-	h.type_len = h.str_off = (uint32_t)m.types_len;
-	h.str_len = (uint32_t)m.strings_len;
-	memcpy(bytes, &h, sizeof(h));
-	memcpy(bytes + sizeof(h), m.types, m.types_len);
-	memcpy(bytes + sizeof(h) + m.types_len, m.strings, m.strings_len);
-	assert_int_equal(btf_open(&b, bytes, sizeof(h) + m.types_len + m.strings_len), 0);
+	assert_int_equal(btf_open(&b, bytes, btf_bytes(&m, bytes)), 0);
 	assert_false(btf_field(&b, "s", "x", &f));
 	assert_false(btf_field(&b, "u", "x.y", &f));
 	btf_free(&b);
