@@ -166,11 +166,25 @@ static void expect_failure(struct tape *t, const char *words)
 		fail_msg("no '%s' in: %s", words, text);
 }
 
-/* A run: the guest's OUT, served by the VMM. */
-static void notify(struct tape *t, int vcpu, uint64_t ts)
+/* vCPU 0 runs its guest. */
+static void begin_in_guest(struct tape *t)
+{
+	begin(t);
+	enters(t, 0, 10);
+	hw_entry(t, 0, 11);
+}
+
+/* The guest's OUT. */
+static void traps(struct tape *t, int vcpu, uint64_t ts)
 {
 	hw_exit(t, vcpu, ts, HW_VMX_IO, 0xc0100001);
 	pio(t, vcpu, ts + 1, 0xc010, 2);
+}
+
+/* And served by the VMM. */
+static void notify(struct tape *t, int vcpu, uint64_t ts)
+{
+	traps(t, vcpu, ts);
 	says_return(t, vcpu, ts + 2, KVM_EXIT_IO, 0);
 	returns(t, vcpu, ts + 3, KVM_EXIT_IO, 0xc010);
 	PROBE_AT(t->vcpu[vcpu], ts + 4, EW_DISPATCH, EW_SPACE_PIO, 0xc010, 7, 0, 2, 1);
@@ -184,9 +198,7 @@ static void one_row_of_both(void **state)
 	struct tape t;
 
 	(void)state;
-	begin(&t);
-	enters(&t, 0, 10);
-	hw_entry(&t, 0, 11);
+	begin_in_guest(&t);
 	notify(&t, 0, 100);
 	hw_exit(&t, 0, 200, 1, 0); /* an interrupt of the host: KVM serves it */
 	hw_entry(&t, 0, 210);
@@ -248,11 +260,8 @@ static void several_returns(void **state)
 	struct tape t;
 
 	(void)state;
-	begin(&t);
-	enters(&t, 0, 10);
-	hw_entry(&t, 0, 11);
-	hw_exit(&t, 0, 100, HW_VMX_IO, 0xc0100001);
-	pio(&t, 0, 101, 0xc010, 2);
+	begin_in_guest(&t);
+	traps(&t, 0, 100);
 	for (uint64_t ts = 110; ts < 140; ts += 10) {
 		says_return(&t, 0, ts, KVM_EXIT_IO, 0);
 		returns(&t, 0, ts + 1, KVM_EXIT_IO, 0xc010);
@@ -274,9 +283,7 @@ static void interrupted(void **state)
 	struct tape t;
 
 	(void)state;
-	begin(&t);
-	enters(&t, 0, 10);
-	hw_entry(&t, 0, 11);
+	begin_in_guest(&t);
 	hw_exit(&t, 0, 100, 1, 0);
 	says_return(&t, 0, 101, KVM_EXIT_IO, -4);
 	returns(&t, 0, 102, KVM_EXIT_INTR, 0);
@@ -320,19 +327,15 @@ static void records_lost(void **state)
 	struct tape t;
 
 	(void)state;
-	begin(&t);
-	enters(&t, 0, 10);
-	hw_entry(&t, 0, 11);
-	hw_exit(&t, 0, 100, HW_VMX_IO, 0xc0100001);
-	pio(&t, 0, 101, 0xc010, 2);
+	begin_in_guest(&t);
+	traps(&t, 0, 100);
 	says_return(&t, 0, 102, KVM_EXIT_IO, 0);
 	returns(&t, 0, 103, KVM_EXIT_IO, 0xc010);
 	recorder_host_task(t.host, 110, HOST_TASK_CPU, "CPU 0");
 	recorder_host_lost(t.host, HOST_TASK_CPU, 104, 110, 17); /* the VMM has the exit */
 	enters(&t, 0, 120);
 	hw_entry(&t, 0, 121);
-	hw_exit(&t, 0, 130, HW_VMX_IO, 0xc0100001);
-	pio(&t, 0, 131, 0xc010, 2);
+	traps(&t, 0, 130);
 	says_return(&t, 0, 132, KVM_EXIT_IO, 0);
 	returns(&t, 0, 133, KVM_EXIT_IO, 0xc010);
 	enters(&t, 0, 140);
@@ -358,11 +361,8 @@ static void cut_off(void **state)
 	struct tape t;
 
 	(void)state;
-	begin(&t);
-	enters(&t, 0, 10);
-	hw_entry(&t, 0, 11);
-	hw_exit(&t, 0, 100, HW_VMX_IO, 0xc0100001);
-	pio(&t, 0, 101, 0xc010, 2);
+	begin_in_guest(&t);
+	traps(&t, 0, 100);
 	says_return(&t, 0, 102, KVM_EXIT_IO, 0);
 	returns(&t, 0, 103, KVM_EXIT_IO, 0xc010);
 	PROBE_AT(t.vcpu[0], 104, EW_DISPATCH, EW_SPACE_PIO, 0xc010, 7, 0, 2, 1);
@@ -384,11 +384,8 @@ static void not_told(void **state)
 	struct tape t;
 
 	(void)state;
-	begin(&t);
-	enters(&t, 0, 10);
-	hw_entry(&t, 0, 11);
-	hw_exit(&t, 0, 100, HW_VMX_IO, 0xc0100001);
-	pio(&t, 0, 101, 0xc010, 2);
+	begin_in_guest(&t);
+	traps(&t, 0, 100);
 	returns(&t, 0, 103, KVM_EXIT_IO, 0xc010);
 	finish(&t);
 	expect_failure(&t, "no kvm_userspace_exit says so");
@@ -400,9 +397,7 @@ static void another_reason(void **state)
 	struct tape t;
 
 	(void)state;
-	begin(&t);
-	enters(&t, 0, 10);
-	hw_entry(&t, 0, 11);
+	begin_in_guest(&t);
 	hw_exit(&t, 0, 100, 12, 0);
 	says_return(&t, 0, 101, KVM_EXIT_HLT, 0);
 	returns(&t, 0, 103, KVM_EXIT_SHUTDOWN, 0);
@@ -416,11 +411,8 @@ static void another_port(void **state)
 	struct tape t;
 
 	(void)state;
-	begin(&t);
-	enters(&t, 0, 10);
-	hw_entry(&t, 0, 11);
-	hw_exit(&t, 0, 100, HW_VMX_IO, 0xc0100001);
-	pio(&t, 0, 101, 0xc010, 2);
+	begin_in_guest(&t);
+	traps(&t, 0, 100);
 	says_return(&t, 0, 102, KVM_EXIT_IO, 0);
 	returns(&t, 0, 103, KVM_EXIT_IO, 0xc012);
 	finish(&t);
@@ -433,9 +425,7 @@ static void another_row(void **state)
 	struct tape t;
 
 	(void)state;
-	begin(&t);
-	enters(&t, 0, 10);
-	hw_entry(&t, 0, 11);
+	begin_in_guest(&t);
 	notify(&t, 0, 100);
 	finish(&t);
 	recording_close(&t.rec);
