@@ -116,7 +116,7 @@ int derive_host_load(struct writer *w)
 	h->irq = has_irq(w);
 	h->waker = waker(w);
 	h->block = false;
-	h->in_call = false;
+	h->in_call = h->injected = false;
 	h->sectors = 0;
 	return 0;
 }
@@ -169,6 +169,23 @@ static bool sched_concerns(const struct writer *w, const struct event_row *ev)
 	return false;
 }
 
+/* What the acknowledging vCPU does with the interrupt, while the thread that raised it is not through yet. */
+static bool delivery_concerns(struct writer *w, const struct event_row *ev)
+{
+	const struct request *r = w->r;
+
+	if (!r->ack.event || ev->track != r->ack_track || ev->id < r->irq.event)
+		return false;
+	if (ev->exit_id == r->ack_exit)
+		return true;
+	if (ev->kind == EW_KVM_INJ_VIRQ && ev->id < r->ack.event)
+		return w->side.injected = true;
+	if (ev->kind != EW_KVM_ENTRY || !w->side.injected)
+		return false;
+	w->side.injected = false;
+	return true;
+}
+
 void derive_host_note(struct writer *w, const struct event_row *ev)
 {
 	struct host_side *h = &w->side;
@@ -184,6 +201,7 @@ void derive_host_note(struct writer *w, const struct event_row *ev)
 bool derive_host_concerns(struct writer *w, const struct event_row *ev)
 {
 	int64_t carrier = w->carriers.at[w->carrier].track;
+	const struct request *r = w->r;
 
 	if (is_block(ev->kind))
 		return block_concerns(w, ev);
@@ -192,6 +210,8 @@ bool derive_host_concerns(struct writer *w, const struct event_row *ev)
 	if (is_irq(ev->kind) && irq_concerns(w, ev))
 		return true;
 	if (w->kick && ev->exit_id == w->kick->exit_id && ev->track == w->kick->track)
+		return true;
+	if (r->irq.event && delivery_concerns(w, ev))
 		return true;
 	return ev->track == carrier && derive_is_vcpu(w->d, carrier);
 }

@@ -13,6 +13,7 @@ struct host_side {
 	bool hw_exit, hw_entry; /* the kick's kvm_exit and kvm_entry are there */
 	bool irq, block;        /* so are KVM's words on the interrupt, and block events so far */
 	bool in_call;           /* the host's system call for it goes on */
+	bool injected;          /* kvm_inj_virq was a step, its kvm_entry not yet */
 	int64_t waker; /* the exit, served by KVM, in which its thread was woken; 0: none */
 	int64_t sector[HOST_SIDE_SECTORS];
 	unsigned sectors;
