@@ -93,7 +93,7 @@ check "on a block device: what the host's fdatasync made of the guest's flush" b
 killed() { # its instance is left, stopped and empty, and the next run removes it
 	"$EXITWALK" run -q --host-trace on --append outloop=4000000000 -o "$w" >"$TMP/out" 2>&1 &
 	pid=$!
-	until [ -e $tracing/instances/exitwalk-$pid ]; do sleep 0.1; done
+	until [ -n "$(cat $tracing/instances/exitwalk-$pid/set_event_pid 2>/dev/null)" ]; do sleep 0.1; done
 	sleep 1
 	kill -9 $pid
 	wait $pid
