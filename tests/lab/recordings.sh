@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # make recordings: makes the recordings of samples/recordings anew, in both labs: the sample guest on a blank
-# disk, and a stock Debian kernel whose process writes 512 bytes and 64 KiB with O_DIRECT.
+# disk, with the host kernel's tracepoints, and a stock Debian kernel whose process writes 512 bytes and 64 KiB with O_DIRECT.
 #   recordings.sh [DIRECTORY]      LABS="svm vmx"
 set -eu
 cd "$(dirname "$0")/../.."
@@ -16,7 +16,7 @@ need_linux recordings "$tmp/linux"
 in_there='set -e
 	export EXITWALK=/lab/exitwalk LINUX=/lab/linux
 	. tests/lib/kvm.sh; . tests/lib/lab.sh
-	exitwalk run -q -o out/$LAB-sample.exw -d /tmp/sample.img
+	exitwalk run -q --host-trace=on -o out/$LAB-sample.exw -d /tmp/sample.img >/tmp/says
 	cp linux/kernel linux/initramfs.cpio .
 	new_disk disk.img
 	exitwalk run -q -k kernel -i initramfs.cpio -d disk.img -o out/$LAB-linux.exw \
