@@ -28,6 +28,23 @@ static bool is_irq(int64_t kind)
 
 /* --- the guest's side of an exit -------------------------------------------------------------- */
 
+/* Is it KVM's word of the access that the VMM dispatched after run_exit? A read's comes later. */
+static bool is_access(const struct writer *w, const struct event_row *ev, size_t run_exit)
+{
+	for (size_t i = run_exit + 1; i < w->n; i++) {
+		const struct event_row *d = &w->ev[i];
+
+		if (d->track != ev->track)
+			continue;
+		if (d->kind == EW_RUN_ENTER || d->kind == EW_RUN_EXIT)
+			return false;
+		if (d->kind == EW_DISPATCH)
+			return ev->kind == (d->a[0] == EW_SPACE_PIO ? EW_KVM_PIO : EW_KVM_MMIO) &&
+			       ev->a[1] == d->a[1] && d->a[5];
+	}
+	return false;
+}
+
 /*
  * The first tracepoint of the exit that run_exit returns from: its kvm_exit; where the backend has none,
  * the access that went to user space. run_exit itself if there is none.
@@ -48,7 +65,7 @@ static size_t first_of_exit(const struct writer *w, size_t run_exit)
 		if (ev->kind == EW_KVM_EXIT)
 			return i;
 		if (found == run_exit ? ev->kind == EW_KVM_USERSPACE_EXIT
-				      : ev->kind == EW_KVM_PIO || ev->kind == EW_KVM_MMIO)
+				      : is_access(w, ev, run_exit))
 			found = i;
 	}
 	return found;

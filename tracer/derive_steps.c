@@ -267,7 +267,7 @@ static int put_one(struct writer *w, size_t i)
 		return steps_event(w, w->stage == 1 ? 1 : 8, ev);
 	if (ev->kind == EW_RUN_EXIT || ev->exit_id)
 		return put_other_event(w, i);
-	if (!derive_is_vcpu(w->d, ev->track))
+	if (!derive_is_vcpu(w->d, ev->track) && !derive_is_host(ev->kind))
 		return steps_event(w, w->thread_stage, ev);
 	return steps_event(w, steps_kind_stage(ev->kind) ?: w->stage, ev);
 }
