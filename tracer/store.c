@@ -16,6 +16,7 @@
 #include "sql.h"
 
 static const char *const stmt_sql[STMT_MAX] = {
+#define BUSY_MS 5000
 #define STMT(id, sql) [STMT_##id] = sql,
 #include "statements.def"
 };
@@ -146,6 +147,8 @@ int store_create(struct store *s, const char *path, unsigned max_pages, struct e
 	if (s->lock < 0)
 		return s->lock;
 	rc = sqlite3_open_v2(real, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (rc == SQLITE_OK) /* somebody who looks into the file meanwhile must not end it */
+		sqlite3_busy_timeout(s->db, BUSY_MS);
 	ret = rc == SQLITE_OK ? create_schema(s, max_pages, &why) : sql_error(s->db, rc, &why);
 	if (ret) {
 		store_close(s);

@@ -26,12 +26,14 @@ runs() {
 check "--cpus 2: the sample guest runs, and its recording is whole" runs
 expected_image 1 "$TMP/expected.img"
 check "the bytes are on the disk" cmp "$TMP/smp.img" "$TMP/expected.img"
-waits() { # it entered once and came out once, when all was over
-	[ "$(query "$w" "SELECT group_concat(k.name, ' ') FROM event e JOIN event_kind k ON k.id = e.kind
-		JOIN track t ON t.id = e.track WHERE t.vcpu = 1")" = "run_enter run_exit" ] &&
-		[ "$(query "$w" "SELECT kvm_reason_name FROM v_exit WHERE vcpu = 1")" = KVM_EXIT_INTR ]
+# It goes in, and comes out when all is over; only a signal of the host may get it out before.
+waits() {
+	[ "$(query "$w" "SELECT k.name FROM event e JOIN event_kind k ON k.id = e.kind JOIN track t ON
+		t.id = e.track WHERE t.vcpu = 1 AND k.name LIKE 'run_%' ORDER BY e.id LIMIT 1")" = run_enter ] &&
+		[ "$(query "$w" "SELECT DISTINCT kvm_reason_name FROM v_exit WHERE vcpu = 1")" = KVM_EXIT_INTR ] &&
+		[ "$(query "$w" "SELECT count(*) < 10 FROM v_exit WHERE vcpu = 1")" = 1 ]
 }
-check "the second processor waits in one KVM_RUN until the end" waits
+check "the second processor waits in KVM_RUN until the end" waits
 numbered() { # together, without a gap
 	[ "$(query "$w" 'SELECT min(id) = 1 AND max(id) = count(*) FROM vm_exit')" = 1 ] &&
 		[ "$(meta "$w" exits)" = "$(query "$w" 'SELECT count(*) FROM vm_exit')" ]
