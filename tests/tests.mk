@@ -44,6 +44,11 @@ bench:
 	$(Q)$(MAKE) --no-print-directory all $(BENCH_BIN)
 	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) bash tests/bench/run.sh
 
+# Import speed against trace-cmd report, EVENTS=1000000 of them, and its peak memory.
+.PHONY: bench-import
+bench-import: all $(BENCH_BIN)
+	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) bash tests/bench/bench_import.sh
+
 # Each libFuzzer target is built from the sources, since the library is not instrumented.
 fuzz:
 	$(Q)bash .ci/deps check
