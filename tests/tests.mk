@@ -50,6 +50,6 @@ bench-import: all $(BENCH_BIN)
 	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) bash tests/bench/bench_import.sh
 
 # Each libFuzzer target is built from the sources, since the library is not instrumented.
-fuzz:
+fuzz: $(LIB)
 	$(Q)bash .ci/deps check
 	$(Q)BUILD=$(abspath $(BUILD)) SECONDS_EACH=$(SECONDS) bash tests/fuzz/run.sh $(FUZZ_SRC)

@@ -13,9 +13,11 @@ for src in "$@"; do
 	corpus=tests/fuzz/corpus/${name#fuzz_}
 	mkdir -p "$out/$name.new"
 	read -ra sources < <(sed -n 's|^ \* sources: ||p' "$src")
+	sources=("${sources[@]//@BUILD@/$BUILD}")
+	read -ra libs < <(sed -n 's|^ \* libs: ||p' "$src") || true
 	clang -std=gnu17 -D_GNU_SOURCE -g -O1 -I. -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined -o "$out/$name" "$src" \
-		"${sources[@]}" -lpthread
+		"${sources[@]}" "${libs[@]}" -lpthread
 	"$out/$name" -max_total_time="${SECONDS_EACH:-120}" -artifact_prefix="$out/$name-" \
 		-print_final_stats=1 "$out/$name.new" "$corpus"
 done

@@ -147,6 +147,7 @@ struct td {
 	int version;
 	const char *clock, *cmdlines;
 	unsigned cpus, buffers;
+	int64_t shift; /* to the host's clock, ns; 0: it is no guest's trace */
 	const char *buffer_name[TD_BUFFERS];
 	struct td_stream stream[TD_BUFFERS][TD_CPUS];
 };
@@ -232,16 +233,14 @@ static inline size_t td_align(size_t at, int size)
 	return (at + to - 1) & ~(to - 1);
 }
 
-/* One event; the values in the order of the format's fields, letters packed from the low byte on. An array
- * of numbers takes one value for each. */
-static inline void td_event(struct td *t, unsigned buffer, unsigned cpu, uint64_t ts, int pid,
-	enum td_id id, const uint64_t *value)
+/* The record of an event, as it lies behind its header: its length, a multiple of 4. */
+static inline size_t td_record(uint8_t data[112], int pid, enum td_id id, const uint64_t *value)
 {
 	const struct td_format *f = &td_formats[id - TD_ENTRY];
-	uint8_t data[112] = {0};
 	uint16_t type = (uint16_t)id;
 	size_t at = 8;
 
+	memset(data, 0, 112);
 	memcpy(data, &type, 2);
 	memcpy(data + 4, &pid, 4);
 	for (int i = 0; i < TD_FIELDS && f->field[i].name; i++) {
@@ -254,7 +253,18 @@ static inline void td_event(struct td *t, unsigned buffer, unsigned cpu, uint64_
 					size - n < 8 ? (size_t)(size - n) : 8);
 		at += (size_t)size;
 	}
-	td_append(&t->stream[buffer][cpu], ts, data, (at + 3) & ~(size_t)3);
+	return (at + 3) & ~(size_t)3;
+}
+
+/* One event; the values in the order of the format's fields, letters packed from the low byte on. An array
+ * of numbers takes one value for each. */
+static inline void td_event(struct td *t, unsigned buffer, unsigned cpu, uint64_t ts, int pid,
+	enum td_id id, const uint64_t *value)
+{
+	uint8_t data[112];
+	size_t len = td_record(data, pid, id, value);
+
+	td_append(&t->stream[buffer][cpu], ts, data, len);
 }
 #define TD(t, buffer, cpu, ts, pid, id, ...)                                                       \
 	td_event(t, buffer, cpu, ts, pid, id, (const uint64_t[9]){__VA_ARGS__})
@@ -284,7 +294,8 @@ static inline void td_text(FILE *f, const char *text)
 	td_bytes(f, text, strlen(text));
 }
 
-static inline void td_one_format(FILE *f, const struct td_format *fmt)
+/* The text of a format file; the caller frees it. */
+static inline char *td_format_text(const struct td_format *fmt)
 {
 	char *text = NULL;
 	size_t len = 0, at = 8;
@@ -307,6 +318,13 @@ static inline void td_one_format(FILE *f, const struct td_format *fmt)
 	}
 	fprintf(m, "\nprint fmt: %s\n", fmt->print ? fmt->print : "\"%d\", REC->common_pid");
 	fclose(m);
+	return text;
+}
+
+static inline void td_one_format(FILE *f, const struct td_format *fmt)
+{
+	char *text = td_format_text(fmt);
+
 	td_text(f, text);
 	free(text);
 }
@@ -381,6 +399,27 @@ static inline void td_clock_option(FILE *f, const struct td *t)
 	td_option(f, 4, text, strlen(text) + 1);
 }
 
+/* TIME_SHIFT: for each CPU one correction: when it was taken, the offset, the scaling (1, in 0 bits of
+ * fraction). */
+static inline void td_shift_option(FILE *f, const struct td *t)
+{
+	if (!t->shift)
+		return;
+	td_number(f, 12, 2);
+	td_number(f, 16 + 36 * t->cpus, 4);
+	td_number(f, 0x1234, 8); /* the host's trace */
+	td_number(f, 0, 4);
+	td_number(f, t->cpus, 4);
+	for (unsigned c = 0; c < t->cpus; c++) {
+		td_number(f, 1, 4);
+		td_number(f, 0, 8);
+		td_number(f, (uint64_t)t->shift, 8);
+		td_number(f, 1, 8);
+	}
+	for (unsigned c = 0; c < t->cpus; c++)
+		td_number(f, 0, 8);
+}
+
 /* Version 6 puts one thing behind the other; the places of the pages are filled in at the end. */
 static inline void td_write_v6(FILE *f, const struct td *t)
 {
@@ -396,6 +435,7 @@ static inline void td_write_v6(FILE *f, const struct td *t)
 	td_number(f, t->cpus, 4);
 	td_bytes(f, "options  ", 10);
 	td_clock_option(f, t);
+	td_shift_option(f, t);
 	for (unsigned b = 1; b < t->buffers; b++) {
 		td_number(f, 3, 2);
 		td_number(f, 8 + strlen(t->buffer_name[b]) + 1, 4);
@@ -492,6 +532,7 @@ static inline void td_write_v7(FILE *f, const struct td *t)
 		td_option(f, id[i], &place, 8);
 	}
 	td_clock_option(f, t);
+	td_shift_option(f, t);
 	place = t->cpus;
 	td_option(f, 8, &place, 4);
 	for (unsigned b = 0; b < t->buffers; b++)

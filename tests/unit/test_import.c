@@ -303,6 +303,21 @@ static void other_clock(void **state)
 	end(&w);
 }
 
+/* A guest's trace of a host and guest pair comes in the host's time. */
+static void time_shift(void **state)
+{
+	const int *version = *state;
+	struct world w;
+
+	begin(&w, *version, 2);
+	w.t.shift = 5000000;
+	put_exit(&w.t, 0, 1000, 100, 0, VMX, 10, 0);
+	put_exit(&w.t, 1, 2000, 101, 1, VMX, 10, 0);
+	write_and_open(&w);
+	assert_string_equal(text(&w, "SELECT group_concat(ts) FROM event"), "5001000,5002000");
+	end(&w);
+}
+
 /* Memory-mapped accesses, and one that an ioeventfd takes. */
 static void mmio(void **state)
 {
@@ -563,6 +578,8 @@ int main(void)
 		cmocka_unit_test_prestate(several_buffers, &seven),
 		cmocka_unit_test_prestate(other_clock, &six),
 		cmocka_unit_test_prestate(other_clock, &seven),
+		cmocka_unit_test_prestate(time_shift, &six),
+		cmocka_unit_test_prestate(time_shift, &seven),
 		cmocka_unit_test(mmio),
 		cmocka_unit_test(request_over_threads),
 		cmocka_unit_test(request_on_one_thread),
