@@ -48,7 +48,7 @@ static const char *const text[ABSENT_MAX][BACKENDS] = {
 		[BACKEND_PVM] =
 			"not recorded: the entry itself; the kvm_entry tracepoint never fires on kvm_pvm"},
 	[ABSENT_NOT_ENTERED] =
-		{"the vCPU that notified did not enter the guest again in this window"},
+		{"the vCPU that notified: no entry into the guest was recorded in this window"},
 	[ABSENT_NO_ISR_READ] =
 		{"the guest's interrupt handler: it did not read the ISR register in this window, so no exit shows it"},
 	[ABSENT_MSI_NO_EXIT] =

@@ -323,7 +323,7 @@ static int put_end(struct writer *w, const struct event_row *last)
 		ret = put_no_kick(w);
 	if (!ret && shared)
 		ret = steps_absent(w, 7, EW_LAYER_KVM, ABSENT_SHARED_COMPLETION);
-	if (!ret && r->threaded && w->kick && !w->entered)
+	if (!ret && w->kick && !w->entered && (r->threaded || !shared))
 		ret = steps_absent(w, 8, EW_LAYER_KVM, ABSENT_NOT_ENTERED);
 	if (!ret && !w->acked && !shared)
 		ret = steps_absent(w, 9, EW_LAYER_GUEST_KERNEL, no_handler(r));

@@ -428,7 +428,7 @@ static void still_in_the_exit(void **state)
 	run_enter(t, 7100);
 	derive(t);
 	expect_lines(t, "SELECT printf('%d %s', stage, text) FROM v_step WHERE stage = 8",
-		"8 the vCPU that notified did not enter the guest again in this window\n");
+		"8 the vCPU that notified: no entry into the guest was recorded in this window\n");
 	/* The process goes on after its marker: on vCPU 1, which does not notify. */
 	expect_lines(t, "SELECT printf('%d %d %s', n, stage, actor) FROM v_step WHERE ts_ns = 1100",
 		"2 1 vcpu1\n");

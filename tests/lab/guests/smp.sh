@@ -63,6 +63,25 @@ if [ $modes = many ]; then
 		return $missing
 	}
 	check "each of the 1000 writes is a request with its sector and length" requests
+	whose() { # by the buffer it lies in; a pwrite64 says itself where it writes (the block layer may merge two)
+		local wrong
+		wrong=$(query "$w" "SELECT q.id FROM request q JOIN guest_call c ON c.id = q.guest_call
+			WHERE c.comm = 'writer' AND (q.call_how IS NOT 'buffer' OR c.nr NOT IN (18, 209) OR
+			c.nr = 18 AND (q.sector * 512 >= c.arg3 + c.arg2 OR q.sector * 512 + q.bytes <= c.arg3))")
+		[ -z "$wrong" ] || { echo "attributed to a wrong call: $wrong" && return 1; }
+		wrong=$(query "$w" "SELECT id FROM v_request WHERE type = 'VIRTIO_BLK_T_OUT' AND comm IS NOT 'writer'")
+		[ -z "$wrong" ] || { echo "attributed to no call: $wrong" && return 1; }
+		[ "$(query "$w" "SELECT count(DISTINCT pid) FROM v_request WHERE comm = 'writer'")" = 2 ]
+	}
+	check "each request belongs to the call in whose buffer its data lie" whose
+	accounted() { # every stage of each, or who has it; not a nanosecond that is nobody's
+		[ "$(query "$w" "SELECT count(*) FROM budget WHERE layer = 10 AND ns <> 0")" = 0 ] &&
+			[ "$(query "$w" "SELECT count(*) FROM v_request q WHERE comm = 'writer' AND 9 >
+				(SELECT count(DISTINCT stage) FROM step WHERE request_id = q.id) AND NOT EXISTS
+				(SELECT 1 FROM v_step WHERE request_id = q.id AND
+				text LIKE 'interrupt and re-entry are shared: a later request%')")" = 0 ]
+	}
+	check "each has its nine stages, and no time is unaccounted" accounted
 
 	check "4 processors, --cpu conservative" boots "$w" 4 none --cpu conservative
 	check "the kernel warns of nothing then either" no_warnings
