@@ -21,7 +21,7 @@ lab-vmx: all
 
 # Which exits a write costs, by transport, kick and interrupt (docs/exits.md): LAB=svm or vmx.
 LAB ?= svm
-.PHONY: exits-table recordings bench-boot
+.PHONY: exits-table recordings recordings-derived bench-boot
 exits-table: all
 	$(Q)mkdir -p $(BUILD)/lab
 	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) ONLY="$(ONLY)" MANY=$(MANY) bash tests/lab/exits.sh $(LAB)
@@ -30,6 +30,10 @@ exits-table: all
 recordings: all
 	$(Q)mkdir -p $(BUILD)/lab
 	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) LABS="$(LABS)" bash tests/lab/recordings.sh
+
+# The same recordings, with what this version derives from them: no lab is needed.
+recordings-derived: all $(BUILD)/tests/lab/rederive
+	$(Q)$(BUILD)/tests/lab/rederive samples/recordings/*.exw
 
 # How long Linux takes to boot, against the distribution's other VMMs.
 bench-boot: all
