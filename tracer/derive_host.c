@@ -53,6 +53,7 @@ static size_t first_of_exit(const struct writer *w, size_t run_exit)
 {
 	int64_t track = w->ev[run_exit].track;
 	size_t found = run_exit;
+	bool hw = false;
 
 	for (size_t i = run_exit; i-- > w->in_front;) {
 		const struct event_row *ev = &w->ev[i];
@@ -62,8 +63,13 @@ static size_t first_of_exit(const struct writer *w, size_t run_exit)
 			continue;
 		if (!derive_is_host(ev->kind) || ev->kind == EW_KVM_ENTRY)
 			break;
-		if (ev->kind == EW_KVM_EXIT)
-			return i;
+		if (hw && ev->kind != EW_HOST_FUNC && ev->kind != EW_HOST_FUNC_EXIT)
+			break; /* the function in which kvm_exit fires has begun before it */
+		hw |= ev->kind == EW_KVM_EXIT;
+		if (hw) {
+			found = i;
+			continue;
+		}
 		if (found == run_exit ? ev->kind == EW_KVM_USERSPACE_EXIT
 				      : is_access(w, ev, run_exit))
 			found = i;
@@ -233,6 +239,15 @@ bool derive_host_concerns(struct writer *w, const struct event_row *ev)
 	return ev->track == carrier && derive_is_vcpu(w->d, carrier);
 }
 
+int derive_host_stage(const struct writer *w, const struct event_row *ev)
+{
+	bool function = ev->kind == EW_HOST_FUNC || ev->kind == EW_HOST_FUNC_EXIT;
+
+	if (function && (w->stage == 2 || w->stage == 9) && !ev->exit_id)
+		return 3; /* the guest has stopped, and kvm_exit is about to say so */
+	return steps_kind_stage(ev->kind) ?: w->stage;
+}
+
 void derive_host_sql(char *buf, size_t size)
 {
 	snprintf(buf, size, "kind IN (%d, %d, %d, %d, %d, %d, %d, %d, %d)", EW_LOST,
@@ -251,6 +266,8 @@ enum ew_layer derive_host_after(const struct event_row *ev, enum ew_layer now)
 		return EW_LAYER_KVM;
 	case EW_KVM_USERSPACE_EXIT:
 		return now == EW_LAYER_KVM ? EW_LAYER_EXIT_ENTRY : now;
+	case EW_HOST_FUNC: /* it runs: the guest does not */
+		return now == EW_LAYER_GUEST ? EW_LAYER_KVM : now;
 	case EW_KVM_VCPU_WAKEUP:
 		return now == EW_LAYER_WAITING ? EW_LAYER_KVM : now;
 	default:

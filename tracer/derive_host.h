@@ -17,6 +17,9 @@ void derive_host_note(struct writer *w, const struct event_row *ev);
 /* Is this event of the host's tracepoints a step of the request? */
 bool derive_host_concerns(struct writer *w, const struct event_row *ev);
 
+/* The stage of a tracepoint that stands in no exit of the path's. */
+int derive_host_stage(const struct writer *w, const struct event_row *ev);
+
 /* The condition for events of other threads that may concern it. */
 void derive_host_sql(char *buf, size_t size);
 

@@ -240,7 +240,7 @@ static int put_other_event(struct writer *w, size_t i)
 	if (ev->kind == EW_RUN_EXIT && w->side.lead[i] != LEAD_DONE)
 		ret = steps_guest_side(w, w->kicked ? 9 : 2, i, false);
 	if (ret || (derive_is_host(ev->kind) && !handler)) /* they have stages of their own */
-		return ret ? ret : steps_event(w, steps_kind_stage(ev->kind) ?: w->stage, ev);
+		return ret ? ret : steps_event(w, derive_host_stage(w, ev), ev);
 	return steps_event(w, handler ? 9 : ev->kind == EW_RUN_ENTER ? 8 : 4, ev);
 }
 
@@ -267,7 +267,9 @@ static int put_one(struct writer *w, size_t i)
 		return steps_event(w, w->stage == 1 ? 1 : 8, ev);
 	if (ev->kind == EW_RUN_EXIT || ev->exit_id)
 		return put_other_event(w, i);
-	if (!derive_is_vcpu(w->d, ev->track) && !derive_is_host(ev->kind))
+	if (derive_is_host(ev->kind))
+		return steps_event(w, derive_host_stage(w, ev), ev);
+	if (!derive_is_vcpu(w->d, ev->track))
 		return steps_event(w, w->thread_stage, ev);
 	return steps_event(w, steps_kind_stage(ev->kind) ?: w->stage, ev);
 }

@@ -22,6 +22,7 @@ struct format {
 
 struct host_decoder {
 	struct tep_handle *tep;
+	bool functions;
 	struct format *format[IDS];
 };
 
@@ -59,6 +60,11 @@ void host_decoder_destroy(struct host_decoder *d)
 	for (unsigned i = 0; d && i < IDS; i++)
 		free(d->format[i]);
 	free(d);
+}
+
+void host_decoder_functions(struct host_decoder *d)
+{
+	d->functions = true;
 }
 
 /* --- formats -------------------------------------------------------------------------------- */
@@ -151,6 +157,8 @@ static struct format *format_of(struct host_decoder *d, struct tep_record *recor
 	f->event = tep_find_event(d->tep, id);
 	if (f->event && f->event->name && f->event->system)
 		know(f);
+	if ((f->kind == EW_HOST_FUNC || f->kind == EW_HOST_FUNC_EXIT) && !d->functions)
+		f->kind = 0;
 	d->format[id] = f;
 	return f;
 }

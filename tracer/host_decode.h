@@ -17,6 +17,10 @@ struct host_decoder;
 int host_decoder_create(struct host_decoder **out, struct tep_handle *tep, struct err *e);
 void host_decoder_destroy(struct host_decoder *d); /* NULL is fine */
 
+/* From here on records of the function tracers are events too: whoever asks for them knows the functions'
+ * names. */
+void host_decoder_functions(struct host_decoder *d);
+
 /* True: *ev says what the record says. False: it is of no kind that exitwalk records, or too short for
  * its own format; it was counted. */
 bool host_decode(struct host_decoder *d, struct tep_record *record, struct host_event *ev);

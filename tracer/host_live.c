@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <tracefs.h>
 
+#include "host_functions.h"
 #include "host_stream.h"
 #include "host_tasks.h"
 #include "host_tracefs.h"
@@ -74,7 +75,8 @@ struct host_live {
 	struct host_stream *stream; /* of each instance, of each CPU */
 	unsigned streams;
 	struct host_tasks tasks;
-	uint8_t *named; /* by task: the recorder knows it */
+	struct host_addresses addresses; /* of functions that were traced */
+	uint8_t *named;                  /* by task: the recorder knows it */
 	uint64_t sector[SECTORS];
 	pthread_t thread;
 	bool running;
@@ -154,6 +156,11 @@ static int give(struct host_live *h, const struct host_event *ev)
 		ret = name_task(h, rec->ts, (uint32_t)rec->a[0]);
 	if (!ret && rec->kind == EW_SCHED_SWITCH)
 		ret = name_task(h, rec->ts, (uint32_t)rec->a[2]);
+	if (rec->kind == EW_HOST_FUNC || rec->kind == EW_HOST_FUNC_EXIT) {
+		host_addresses_add(&h->addresses, rec->a[0]);
+		if (rec->kind == EW_HOST_FUNC)
+			host_addresses_add(&h->addresses, rec->a[1]);
+	}
 	h->events++;
 	h->exits += rec->kind == EW_KVM_EXIT;
 	return ret ? ret : recorder_host_event(h->sink, ev);
@@ -312,11 +319,18 @@ static int open_streams(struct host_live *h, struct err *e)
 /* Only the formats that are needed: the kernel takes its time over each. */
 static int read_formats(struct host_live *h)
 {
+	static const char *const ftrace[] = {"function", "funcgraph_entry", "funcgraph_exit"};
 	char *text = tracefs_instance_file_read(NULL, "events/header_page", NULL);
 	int size, ret = text ? tep_parse_header_page(h->pages.tep, text, strlen(text), sizeof(long))
 			     : -1;
 
 	free(text);
+	for (size_t i = 0; !ret && h->o.functions && i < sizeof(ftrace) / sizeof(ftrace[0]); i++) {
+		text = tracefs_event_file_read(NULL, "ftrace", ftrace[i], "format", &size);
+		if (text && size > 0)
+			tep_parse_event(h->pages.tep, text, (unsigned long)size, "ftrace");
+		free(text);
+	}
 	for (size_t i = 0; !ret && i < POINTS; i++) {
 		text = tracefs_event_file_read(
 			NULL, points[i].system, points[i].name, "format", &size);
@@ -341,6 +355,8 @@ static int open_decoder(struct host_live *h, struct err *e)
 	ret = host_decoder_create(&p->decoder, p->tep, e);
 	if (ret)
 		return ret;
+	if (h->o.functions)
+		host_decoder_functions(p->decoder);
 	p->page_size = (size_t)tep_get_sub_buffer_size(p->tep);
 	p->kbuf = kbuffer_alloc(KBUFFER_LSIZE_8, KBUFFER_ENDIAN_LITTLE);
 	p->page = p->page_size ? malloc(p->page_size) : NULL;
@@ -350,6 +366,17 @@ static int open_decoder(struct host_live *h, struct err *e)
 	p->keep = keep;
 	p->ctx = h;
 	return 0;
+}
+
+static int set_up_functions(struct host_live *h, struct err *e)
+{
+	const char *tracer = "";
+	char names[1024];
+	int ret = host_functions_enable(&h->instance[OURS], &tracer, names, sizeof(names), e);
+
+	if (!ret)
+		ret = recorder_meta(h->recorder, "host_trace.functions", "%s", names);
+	return ret ? ret : recorder_meta(h->recorder, "host_trace.tracer", "%s", tracer);
 }
 
 static int set_up(struct host_live *h, struct err *e)
@@ -365,6 +392,9 @@ static int set_up(struct host_live *h, struct err *e)
 		ret = host_instance_create(&h->instance[ANY], "-any", kib < 1024 ? kib : 1024, e);
 	if (!ret)
 		ret = open_decoder(h, e);
+	/* An instance whose buffers are open does not change its tracer (EBUSY). */
+	if (!ret && h->o.functions)
+		ret = set_up_functions(h, e);
 	if (!ret)
 		ret = open_streams(h, e);
 	if (!ret)
@@ -460,6 +490,8 @@ int host_live_start(struct host_live *h, struct err *e)
 		ret = host_instance_tasks(&h->instance[OURS], &self, 1);
 	else if (!ret)
 		ret = trace_process(h);
+	if (!ret && h->o.functions)
+		ret = host_instance_ftrace_tasks(&h->instance[OURS], &self, 1);
 	for (int i = 0; !ret && i < INSTANCES; i++)
 		ret = host_instance_write(&h->instance[i], "tracing_on", "1");
 	if (ret == -ENOENT && kill(h->o.pid, 0))
@@ -480,6 +512,11 @@ void host_live_stop(struct host_live *h)
 	h->running = false;
 }
 
+static int name_function(void *ctx, uint64_t addr, const char *name)
+{
+	return recorder_name(ctx, "host_func", (int64_t)addr, name);
+}
+
 int host_live_describe(struct host_live *h)
 {
 	unsigned long long overrun = 0, dropped = 0;
@@ -496,6 +533,8 @@ int host_live_describe(struct host_live *h)
 		h->recorder, "host_trace.records", "%llu", (unsigned long long)h->events);
 	if (!ret)
 		ret = recorder_meta(h->recorder, "host_trace.overrun", "%llu", overrun + dropped);
+	if (!ret && h->addresses.n)
+		ret = host_addresses_names(&h->addresses, name_function, h->recorder);
 	if (!ret && h->failed)
 		ret = recorder_meta(h->recorder, "host_trace.failed", "the reader gave up: %s",
 			strerror(-h->failed));

@@ -17,7 +17,8 @@ struct host_live;
 struct host_live_opts {
 	pid_t pid;     /* the process of the VM */
 	bool emulated; /* the backend emulates ring 0: kvm_emulate_insn would be every instruction */
-	bool syscalls; /* also its system calls: needed where the VMM does not say them itself */
+	bool functions; /* also functions of KVM: fails if the kernel cannot trace them so */
+	bool syscalls;  /* also its system calls: needed where the VMM does not say them itself */
 };
 
 /*

@@ -267,6 +267,10 @@ static int track_state(struct host_rows *r, struct host_track *t, struct ew_rec 
 	case EW_SYS_EXIT:
 		*dur = since(&t->sys_enter, ts);
 		break;
+	case EW_HOST_FUNC_EXIT:
+		if ((ev->present & 0xc) == 0xc && rec->a[3] >= rec->a[2])
+			*dur = (int64_t)(rec->a[3] - rec->a[2]);
+		break;
 	case EW_SCHED_SWITCH:
 		rec->a[0] = host_rows_track(r, (uint32_t)rec->a[0]);
 		rec->a[2] = host_rows_track(r, (uint32_t)rec->a[2]);

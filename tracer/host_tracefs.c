@@ -88,13 +88,22 @@ const char *host_tracefs(struct err *e)
 int host_instance_write(const struct host_instance *in, const char *file, const char *text)
 {
 	int fd = tracefs_instance_file_open(in->tracefs, file, O_WRONLY);
-	ssize_t n;
-	int ret;
+	size_t len = strlen(text);
+	int ret = 0;
 
 	if (fd < 0)
 		return -errno;
-	n = write(fd, text, strlen(text));
-	ret = n < 0 ? -errno : 0;
+	/* Files of lists take one word at a time. */
+	while (!ret && len) {
+		ssize_t n = write(fd, text, len);
+
+		if (n <= 0) {
+			ret = n ? -errno : -EIO;
+		} else {
+			text += n;
+			len -= (size_t)n;
+		}
+	}
 	close(fd);
 	return ret;
 }
@@ -147,17 +156,28 @@ bool host_instance_enable(struct host_instance *in, const char *system, const ch
 	return host_instance_write(in, file, "1") == 0;
 }
 
-int host_instance_tasks(const struct host_instance *in, const pid_t *task, size_t n)
+static int add_tasks(const struct host_instance *in, const char *fork, const char *file,
+	const pid_t *task, size_t n)
 {
-	int ret = host_instance_write(in, "options/event-fork", "1");
+	int ret = host_instance_write(in, fork, "1");
 	char text[16];
 
 	/* One at a time: each write adds, and a task that is gone by now is no reason to lose the others. */
 	for (size_t i = 0; !ret && i < n; i++) {
 		snprintf(text, sizeof(text), "%d", task[i]);
-		ret = host_instance_write(in, "set_event_pid", text);
+		ret = host_instance_write(in, file, text);
 	}
 	return ret;
+}
+
+int host_instance_tasks(const struct host_instance *in, const pid_t *task, size_t n)
+{
+	return add_tasks(in, "options/event-fork", "set_event_pid", task, n);
+}
+
+int host_instance_ftrace_tasks(const struct host_instance *in, const pid_t *task, size_t n)
+{
+	return add_tasks(in, "options/function-fork", "set_ftrace_pid", task, n);
 }
 
 int host_instance_open_cpu(const struct host_instance *in, unsigned cpu)

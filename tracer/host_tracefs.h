@@ -42,6 +42,8 @@ int host_instance_write(const struct host_instance *in, const char *file, const 
 
 /* Only these tasks, and (by fork) those that they will make. 0 or -errno. */
 int host_instance_tasks(const struct host_instance *in, const pid_t *task, size_t n);
+/* The same for its function tracer. */
+int host_instance_ftrace_tasks(const struct host_instance *in, const pid_t *task, size_t n);
 
 /* -errno; the file descriptor of the raw pages of a CPU's buffer, which does not block. */
 int host_instance_open_cpu(const struct host_instance *in, unsigned cpu);

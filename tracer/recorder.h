@@ -48,6 +48,9 @@ int recorder_region(struct recorder *r, unsigned id, enum ew_space space, uint64
 int recorder_symbols_elf(
 	struct recorder *r, const void *elf, size_t len, const char *module, struct err *e);
 
+/* The name of a value in a list of names.def to which each recording adds its own. */
+int recorder_name(struct recorder *r, const char *list, int64_t value, const char *name);
+
 /* One of KVM's counters; `after` false before the run, true after it. vcpu -1 for the VM's own. */
 int recorder_kvm_stat(struct recorder *r, int vcpu, const char *name, bool after, uint64_t value);
 

@@ -132,6 +132,16 @@ int recorder_symbols_elf(
 	return ret;
 }
 
+int recorder_name(struct recorder *r, const char *list, int64_t value, const char *name)
+{
+	int ret = describe_begin(r);
+
+	store_text(&r->store, STMT_NAME, 1, list);
+	store_int(&r->store, STMT_NAME, 2, value);
+	store_text(&r->store, STMT_NAME, 3, name);
+	return ret ? ret : describe_run(r, STMT_NAME);
+}
+
 int recorder_kvm_stat(struct recorder *r, int vcpu, const char *name, bool after, uint64_t value)
 {
 	enum store_stmt id = after ? STMT_STAT_AFTER : STMT_STAT_BEFORE;

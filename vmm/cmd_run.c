@@ -167,7 +167,7 @@ static int open_recording(struct run *r, struct err *e)
 			return no_track(r, e);
 	}
 	run_console_record(&r->console, r->recorder);
-	rc = run_host_create(&r->live, r->recorder, r->o->host_trace, e);
+	rc = run_host_create(&r->live, r->recorder, r->o->host_trace, r->o->host_functions, e);
 	if (rc == 0)
 		rc = recorder_start(r->recorder, e);
 	/* Before the I/O thread is made: what this thread makes from then on is traced. */

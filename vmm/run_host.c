@@ -18,22 +18,25 @@ const char *run_host_option(enum run_host_trace *how, const char *word)
 	return "off, auto or on";
 }
 
-int run_host_create(
-	struct host_live **live, struct recorder *r, enum run_host_trace how, struct err *e)
+int run_host_create(struct host_live **live, struct recorder *r, enum run_host_trace how,
+	bool functions, struct err *e)
 {
-	struct host_live_opts o = {.pid = getpid()};
+	struct host_live_opts o = {.pid = getpid(), .functions = functions};
 	struct err why = {""};
 	char backend[128];
 	int rc;
 
 	*live = NULL;
+	if (functions)
+		how = RUN_HOST_ON;
 	if (how == RUN_HOST_OFF)
 		return recorder_meta(r, "host_trace", "off");
 	backend_name(backend, sizeof(backend));
 	o.emulated = strstr(backend, "kvm_pvm") != NULL;
 	rc = host_live_create(live, r, &o, &why);
 	if (rc && how == RUN_HOST_ON)
-		return err_set(e, rc, "--host-trace on: %s", why.msg);
+		return err_set(
+			e, rc, "--host-%s: %s", functions ? "functions" : "trace on", why.msg);
 	if (rc == 0)
 		return recorder_meta(r, "host_trace", "on");
 	fprintf(stderr, "exitwalk run: the host kernel's side is not recorded: %s\n", why.msg);

@@ -34,6 +34,7 @@ enum {
 	KEY_CONSOLE,
 	KEY_NO_CONSOLE,
 	KEY_HOST_TRACE,
+	KEY_HOST_FUNCTIONS,
 };
 
 static const struct argp_option options[] = {
@@ -45,6 +46,10 @@ static const struct argp_option options[] = {
 	{"host-trace", KEY_HOST_TRACE, "WHEN", 0,
 		"Record the host kernel's side too, by its tracepoints: off; auto, if tracefs may be "
 		"used (root); on, or fail (off)",
+		1},
+	{"host-functions", KEY_HOST_FUNCTIONS, NULL, 0,
+		"Record which functions of KVM ran, too, by the kernel's function tracer; implies "
+		"--host-trace on",
 		1},
 	{"linux", KEY_LINUX, NULL, 0,
 		"Boot the distribution's Linux kernel (from /boot, else downloaded) with a small "
@@ -289,6 +294,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_INDIRECT:
 		o->drives.choice.indirect = true;
+		break;
+	case KEY_HOST_FUNCTIONS:
+		o->host_functions = true;
 		break;
 	case KEY_HOST_TRACE:
 		host_trace(state, o, arg);

@@ -40,6 +40,7 @@ struct run_options {
 	bool record, quiet;
 	enum run_console_mode console;
 	enum run_host_trace host_trace;
+	bool host_functions;
 	const char *kvm_device;
 };
 

@@ -73,6 +73,15 @@ path_has() {
 check "path: KVM's words stand where they were said" path_has
 check "path: what this backend does not trace is said" test ! -d /sys/module/kvm_pvm -o \
 	"$(grep -c 'the kvm_exit tracepoint never fires on kvm_pvm' "$TMP/path")" = 1
+functions() { # on kvm_pvm machines the function tracer is refused
+	if "$EXITWALK" run -q --host-functions -o "$w" >"$TMP/out" 2>"$TMP/err"; then
+		whole && [ "$(query "$w" "SELECT count(*) > 100 FROM e_host_func")" = 1 ]
+	else
+		cat "$TMP/err"
+		[ "$(wc -l <"$TMP/err")" -eq 1 ] && grep -qE 'host-functions: .*function tracer' "$TMP/err"
+	fi
+}
+check "--host-functions: recorded, or one sentence why not" functions
 several() { "$EXITWALK" run -q --host-trace on --kick ioeventfd --irq irqfd -o "$w" && whole; }
 check "with an I/O thread, ioeventfd and irqfd" several
 
