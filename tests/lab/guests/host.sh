@@ -44,8 +44,8 @@ reasons() { # each return has its hardware reason, and KVM served exits of its o
 }
 check "every exit has its hardware's reason, and one row" reasons
 steps() { # FILE [CONDITION]: the steps of its first write of a process, or of the first such request
-	query "$1" "SELECT text FROM v_step WHERE request_id = (SELECT min(id) FROM v_request WHERE
-		${2:-type = 'VIRTIO_BLK_T_OUT' AND coalesce(syscall, 'write') = 'write'}) ORDER BY n"
+	query "$1" "SELECT text FROM v_step WHERE request_id = (SELECT id FROM v_request WHERE
+		${2:-type = 'VIRTIO_BLK_T_OUT'} ORDER BY syscall IS NOT 'write', id LIMIT 1) ORDER BY n"
 }
 in_order() { # FILE PATTERN…: its first write has steps that match, in this order
 	local text p
