@@ -65,6 +65,9 @@ struct host_join {
 	size_t addresses, addresses_cap;
 };
 
+/* Reads the events; nothing is joined yet. */
+int host_gather(struct host_join *j);
+
 /* Reads the events and joins them. */
 int host_join(struct host_join *j, struct derive *d);
 
