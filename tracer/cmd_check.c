@@ -12,9 +12,7 @@
 #include "cmd.h"
 #include "reader.h"
 #include "schema/schema.h"
-#include "seal.h"
 #include "sql.h"
-#include "untrusted.h"
 
 enum { KEY_REPAIR = READER_OWN_KEYS };
 
@@ -90,29 +88,6 @@ static int note_repair(sqlite3 *db, struct err *e)
 	return sql_exec(db, e, sql);
 }
 
-static int repair_database(const char *path, struct err *e)
-{
-	sqlite3 *db = NULL;
-	int rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL);
-	int ret = rc == SQLITE_OK ? sql_exec(db, e, "BEGIN IMMEDIATE") : sql_error(db, rc, e);
-
-	if (!ret)
-		ret = untrusted_open(db, e);
-	if (!ret)
-		ret = derive_all(db, e);
-	if (!ret)
-		ret = note_repair(db, e);
-	if (!ret)
-		ret = seal_write(db, e);
-	if (!ret)
-		ret = sql_exec(db, e, "COMMIT");
-	if (!ret)
-		ret = sql_exec(
-			db, e, "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE");
-	sqlite3_close(db);
-	return ret;
-}
-
 /* The recorder holds the file's flock as long as it lives. */
 static int repair(const char *path, struct err *e)
 {
@@ -125,7 +100,7 @@ static int repair(const char *path, struct err *e)
 		ret = err_set(e, -EBUSY,
 			"%s is still being recorded: repair it when that has ended", path);
 	else
-		ret = repair_database(path, e);
+		ret = recording_derive_anew(path, note_repair, e);
 	close(fd);
 	return ret;
 }

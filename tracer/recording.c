@@ -11,6 +11,7 @@
 
 #include "recording_file.h"
 #include "schema/schema.h"
+#include "seal.h"
 #include "sql.h"
 #include "store.h"
 #include "untrusted.h"
@@ -237,4 +238,27 @@ void recording_close(struct recording *r)
 {
 	sqlite3_close(r->db);
 	r->db = NULL;
+}
+
+int recording_derive_anew(const char *path, int (*note)(sqlite3 *db, struct err *e), struct err *e)
+{
+	sqlite3 *db = NULL;
+	int rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL);
+	int ret = rc == SQLITE_OK ? sql_exec(db, e, "BEGIN IMMEDIATE") : sql_error(db, rc, e);
+
+	if (!ret)
+		ret = untrusted_open(db, e);
+	if (!ret)
+		ret = derive_all(db, e);
+	if (!ret && note)
+		ret = note(db, e);
+	if (!ret)
+		ret = seal_write(db, e);
+	if (!ret)
+		ret = sql_exec(db, e, "COMMIT");
+	if (!ret)
+		ret = sql_exec(
+			db, e, "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE");
+	sqlite3_close(db);
+	return ret;
 }

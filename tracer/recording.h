@@ -48,4 +48,10 @@ void recording_close(struct recording *r);
  */
 int derive_all(sqlite3 *db, struct err *e);
 
+/*
+ * Derives the file itself anew and seals it, in one transaction; note() (or NULL) may change what is in it before
+ * the seal. For the caller to make sure that nobody records into it.
+ */
+int recording_derive_anew(const char *path, int (*note)(sqlite3 *db, struct err *e), struct err *e);
+
 #endif

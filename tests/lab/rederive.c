@@ -8,10 +8,6 @@
 #include <string.h>
 
 #include "tracer/check.h"
-#include "tracer/derive.h"
-#include "tracer/seal.h"
-#include "tracer/sql.h"
-#include "tracer/untrusted.h"
 
 /* Prints what is wrong with the evidence. */
 static int evidence_is_whole(const char *file, struct err *e)
@@ -36,30 +32,12 @@ static int evidence_is_whole(const char *file, struct err *e)
 	return ret;
 }
 
-static int rederive(const char *file, struct err *e)
-{
-	sqlite3 *db = NULL;
-	int rc = sqlite3_open_v2(file, &db, SQLITE_OPEN_READWRITE, NULL);
-	int ret = rc == SQLITE_OK ? sql_exec(db, e, "BEGIN IMMEDIATE") : sql_error(db, rc, e);
-
-	if (!ret)
-		ret = untrusted_open(db, e);
-	if (!ret)
-		ret = derive_all(db, e);
-	if (!ret)
-		ret = seal_write(db, e);
-	if (!ret)
-		ret = sql_exec(db, e, "COMMIT");
-	sqlite3_close(db);
-	return ret;
-}
-
 int main(int argc, char **argv)
 {
 	struct err e = {""};
 
 	for (int i = 1; i < argc; i++)
-		if (evidence_is_whole(argv[i], &e) || rederive(argv[i], &e)) {
+		if (evidence_is_whole(argv[i], &e) || recording_derive_anew(argv[i], NULL, &e)) {
 			fprintf(stderr, "rederive: %s\n", e.msg);
 			return 1;
 		}
