@@ -82,7 +82,8 @@ struct host_live {
 	bool running;
 	atomic_bool stop;
 	_Atomic uint64_t events, exits, lost;
-	int failed; /* -errno: the reader has given up */
+	uint64_t cpu_ns; /* the reader's, when it has ended */
+	int failed;      /* -errno: the reader has given up */
 };
 
 /* --- what is the VM's ----------------------------------------------------------------------- */
@@ -215,6 +216,7 @@ static void *reader(void *arg)
 {
 	const struct timespec wait = {.tv_nsec = ROUND_NS};
 	struct host_live *h = arg;
+	struct timespec cpu;
 	bool quiet = false;
 	int ret = 0;
 
@@ -225,6 +227,8 @@ static void *reader(void *arg)
 	for (quiet = false; !ret && !quiet;)
 		ret = look(h, true, &quiet);
 	h->failed = ret;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+	h->cpu_ns = (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec;
 	recorder_host_until(h->sink, UINT64_MAX);
 	return NULL;
 }
@@ -531,6 +535,9 @@ int host_live_describe(struct host_live *h)
 	}
 	ret = recorder_meta(
 		h->recorder, "host_trace.records", "%llu", (unsigned long long)h->events);
+	if (!ret)
+		ret = recorder_meta(h->recorder, "host_trace.reader_cpu_ns", "%llu",
+			(unsigned long long)h->cpu_ns);
 	if (!ret)
 		ret = recorder_meta(h->recorder, "host_trace.overrun", "%llu", overrun + dropped);
 	if (!ret && h->addresses.n)

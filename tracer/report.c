@@ -33,6 +33,15 @@ const struct report_section report_sections[] = {
 		" (SELECT event_id FROM vm_exit WHERE id = x.id) WHERE x.hw_reason IS NOT NULL"
 		" AND e.dur IS NOT NULL",
 		32},
+	/* Where kvm_exit does not fire (attach on kvm_pvm) there are no rows of vm_exit. */
+	{"returns", "returns of KVM_RUN by reason", "kvm_userspace_exit; no exit of the hardware was traced",
+		"SELECT " NAME_OF("kvm_exit", "reason") ", NULL FROM e_kvm_userspace_exit WHERE NOT"
+		" EXISTS (SELECT 1 FROM vm_exit)",
+		32},
+	{"port_accesses", "accesses to ports", "kvm_pio; no exit of the hardware was traced",
+		"SELECT printf('port 0x%04x %s %d B', port, CASE WHEN rw THEN 'write' ELSE 'read' END,"
+		" size), NULL FROM e_kvm_pio WHERE NOT EXISTS (SELECT 1 FROM vm_exit)",
+		24},
 	{"exits", "exits to the VMM by reason", "from the exit to the next entry, us",
 		"SELECT " NAME_OF("kvm_exit", "kvm_reason") ", t_entry - t_exit FROM vm_exit"
 		" WHERE kvm_reason IS NOT NULL",

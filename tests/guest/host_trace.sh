@@ -95,7 +95,8 @@ attached() {
 	wait $guest
 	"$EXITWALK" check "$w" && [ "$(query "$w" "SELECT count(*) > 100 FROM e_kvm_userspace_exit")" = 1 ] &&
 		[ "$(meta stop_reason)" = "the duration was over" ] && [ "$(meta attach.pid)" = $guest ] &&
-		{ [ ! -d /sys/module/kvm_pvm ] || grep -q 'never fires kvm_exit' "$TMP/out"; }
+		{ [ ! -d /sys/module/kvm_pvm ] || grep -q 'never fires kvm_exit' "$TMP/out"; } &&
+		"$EXITWALK" report "$w" >"$TMP/report" && grep -q KVM_EXIT_IO "$TMP/report"
 }
 check "attach to a running VM, which goes on" attached
 done_testing
