@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* One pass over the events: are they ordered, are exits paired with entries, does vm_exit agree? */
-#include "check.h"
+#include "check_pass.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "derive.h"
 #include "host_trace.h"
 
 struct exit_times {
@@ -34,11 +33,7 @@ struct pass {
 	int64_t run_exits;
 };
 
-#define SAY(p, counter, name, ...)                                                                 \
-	do {                                                                                       \
-		if (!(p)->counter++)                                                               \
-			check_say((p)->c, CHECK_FAIL, name, __VA_ARGS__);                          \
-	} while (0)
+#define SAY(p, counter, name, ...) CHECK_FIRST((p)->c, (p)->counter, name, __VA_ARGS__)
 
 static struct track_check *find_track(struct pass *p, int64_t id)
 {
@@ -49,18 +44,6 @@ static struct track_check *find_track(struct pass *p, int64_t id)
 		return NULL;
 	p->track[p->tracks] = (struct track_check){.id = id};
 	return &p->track[p->tracks++];
-}
-
-static void differs(struct pass *p, int64_t exit_id, const char *column, int64_t has, int64_t event)
-{
-	char h[32] = "nothing", v[32] = "nothing";
-
-	if (has != SQL_NULL)
-		snprintf(h, sizeof(h), "%" PRId64, has);
-	if (event != SQL_NULL)
-		snprintf(v, sizeof(v), "%" PRId64, event);
-	SAY(p, exits, "exits", "vm_exit %" PRId64 ": %s is %s, its events say %s", exit_id, column,
-		h, v);
 }
 
 /* The row of an exit against the events that it was made of. `entry`: SQL_NULL if it goes on. */
@@ -79,14 +62,15 @@ static int compare_exit(struct pass *p, const struct track_check *t, int64_t ent
 	if (ret > 0) {
 		for (int i = 0; i < 4; i++)
 			if (sql_int_or(p->vm_exit, i, SQL_NULL) != want[i])
-				differs(p, t->exit_id, name[i], sqlite3_column_int64(p->vm_exit, i),
-					want[i]);
+				check_differs(p->c, &p->exits, t->exit_id, name[i],
+					sqlite3_column_int64(p->vm_exit, i), want[i]);
 		for (int i = 0; i < 2; i++) {
 			const int64_t *seen = i ? t->times.done : t->times.dispatch;
 			int64_t has = sql_int_or(p->vm_exit, 4 + i, SQL_NULL);
 
 			if (has != seen[0] && has != seen[1])
-				differs(p, t->exit_id, i ? "t_done" : "t_dispatch", has, seen[0]);
+				check_differs(p->c, &p->exits, t->exit_id,
+					i ? "t_done" : "t_dispatch", has, seen[0]);
 		}
 	}
 	sqlite3_reset(p->vm_exit);
@@ -190,18 +174,18 @@ static int extra_exits(struct pass *p)
 	return ret;
 }
 
+static int one_row(void *pass, sqlite3_stmt *row)
+{
+	struct event_row ev;
+
+	derive_read_event(row, &ev);
+	return one_event(pass, &ev);
+}
+
 static int walk(struct pass *p)
 {
-	sqlite3_stmt *row = NULL;
-	struct event_row ev;
-	int ret = sql_prepare(
-		p->c->db, &row, p->e, "SELECT " EVENT_COLUMNS " FROM event ORDER BY id");
+	int ret = check_each_event(p->c, one_row, p, p->e);
 
-	while (!ret && (ret = sql_step(row, p->e)) > 0) {
-		derive_read_event(row, &ev);
-		ret = one_event(p, &ev);
-	}
-	sqlite3_finalize(row);
 	for (size_t i = 0; !ret && i < p->tracks; i++)
 		if (p->track[i].exit_id && !p->track[i].unknown)
 			ret = compare_exit(p, &p->track[i], SQL_NULL);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "derive.h"
+#include "check_pass.h"
 
 /* An exit of the hardware: kvm_exit … kvm_entry. */
 struct hw {
@@ -49,11 +49,7 @@ struct pass {
 	unsigned order, pairs, rows, join; /* failures that were said; only the first of each is */
 };
 
-#define SAY(p, counter, name, ...)                                                                 \
-	do {                                                                                       \
-		if (!(p)->counter++)                                                               \
-			check_say((p)->c, CHECK_FAIL, name, __VA_ARGS__);                          \
-	} while (0)
+#define SAY(p, counter, name, ...) CHECK_FIRST((p)->c, (p)->counter, name, __VA_ARGS__)
 
 bool host_trace_joined(sqlite3 *db)
 {
@@ -87,17 +83,6 @@ enum {
 static int64_t column(struct pass *p, int n)
 {
 	return sql_int_or(p->row, n, SQL_NULL);
-}
-
-static void differs(struct pass *p, int64_t id, const char *what, int64_t has, int64_t want)
-{
-	char h[32] = "nothing", w[32] = "nothing";
-
-	if (has != SQL_NULL)
-		snprintf(h, sizeof(h), "%" PRId64, has);
-	if (want != SQL_NULL)
-		snprintf(w, sizeof(w), "%" PRId64, want);
-	SAY(p, rows, "exits", "vm_exit %" PRId64 ": %s is %s, its events say %s", id, what, h, w);
 }
 
 static int begin_row(struct pass *p, int64_t id, int64_t event)
@@ -153,7 +138,7 @@ static int end_hw(struct pass *p, int64_t track, int64_t t_entry)
 	ret = begin_row(p, h->id, h->event);
 	for (int i = 0; ret > 0 && i < 8; i++)
 		if (column(p, i) != want[i])
-			differs(p, h->id, name[i], column(p, i), want[i]);
+			check_differs(p->c, &p->rows, h->id, name[i], column(p, i), want[i]);
 	if (ret > 0)
 		compare_sides(p, h);
 	h->id = 0;
@@ -168,7 +153,8 @@ static void compare_times(struct pass *p, const struct vmm *v)
 		int64_t has = column(p, DISPATCH + i);
 
 		if (has != seen[i][0] && has != seen[i][1])
-			differs(p, v->id, i ? "t_done" : "t_dispatch", has, seen[i][0]);
+			check_differs(p->c, &p->rows, v->id, i ? "t_done" : "t_dispatch", has,
+				seen[i][0]);
 	}
 }
 
@@ -184,7 +170,7 @@ static int end_vmm(struct pass *p, int64_t track, int64_t t_enter)
 	ret = begin_row(p, v->id, v->event);
 	for (int i = 0; ret > 0 && !v->hw && i < 5; i++)
 		if (column(p, i) != want[i])
-			differs(p, v->id, name[i], column(p, i), want[i]);
+			check_differs(p->c, &p->rows, v->id, name[i], column(p, i), want[i]);
 	if (ret > 0)
 		compare_times(p, v);
 	v->id = 0;
@@ -381,19 +367,19 @@ static int one_event(struct pass *p, const struct event_row *ev)
 	return of_track(p, &p->track[ev->track - 1], ev);
 }
 
+static int one_row(void *pass, sqlite3_stmt *row)
+{
+	struct event_row ev;
+
+	derive_read_event(row, &ev);
+	return one_event(pass, &ev);
+}
+
 static int walk(struct pass *p)
 {
-	sqlite3_stmt *row = NULL;
-	struct event_row ev;
 	int64_t rows = 0;
-	int ret = sql_prepare(
-		p->c->db, &row, p->e, "SELECT " EVENT_COLUMNS " FROM event ORDER BY id");
+	int ret = check_each_event(p->c, one_row, p, p->e);
 
-	while (!ret && (ret = sql_step(row, p->e)) > 0) {
-		derive_read_event(row, &ev);
-		ret = one_event(p, &ev);
-	}
-	sqlite3_finalize(row);
 	for (int64_t i = 1; !ret && i <= p->tracks; i++) {
 		ret = end_hw(p, i, SQL_NULL);
 		if (!ret && !p->track[i - 1].unknown)

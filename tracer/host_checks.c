@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "derive.h"
+#include "check_pass.h"
 
 struct host_track {
 	int64_t exit_id; /* the exit that goes on; 0: none, or not known */
@@ -23,11 +23,7 @@ struct pass {
 	unsigned order, pairs, rows; /* failures that were said; only the first of each is */
 };
 
-#define SAY(p, counter, name, ...)                                                                 \
-	do {                                                                                       \
-		if (!(p)->counter++)                                                               \
-			check_say((p)->c, CHECK_FAIL, name, __VA_ARGS__);                          \
-	} while (0)
+#define SAY(p, counter, name, ...) CHECK_FIRST((p)->c, (p)->counter, name, __VA_ARGS__)
 
 bool host_trace_is(sqlite3 *db)
 {
@@ -128,19 +124,19 @@ static void read_event(sqlite3_stmt *row, struct event_row *ev)
 		ev->a[i] = sql_int_or(row, 6 + i, SQL_NULL);
 }
 
+static int one_row(void *pass, sqlite3_stmt *row)
+{
+	struct event_row ev;
+
+	read_event(row, &ev);
+	return one_event(pass, &ev);
+}
+
 static int walk(struct pass *p)
 {
-	sqlite3_stmt *row = NULL;
-	struct event_row ev;
 	int64_t rows = 0;
-	int ret = sql_prepare(
-		p->c->db, &row, p->e, "SELECT " EVENT_COLUMNS " FROM event ORDER BY id");
+	int ret = check_each_event(p->c, one_row, p, p->e);
 
-	while (!ret && (ret = sql_step(row, p->e)) > 0) {
-		read_event(row, &ev);
-		ret = one_event(p, &ev);
-	}
-	sqlite3_finalize(row);
 	for (int64_t i = 1; !ret && i <= p->tracks; i++)
 		ret = end_exit(p, i, SQL_NULL);
 	if (!ret)

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* What the passes over a recording's events have in common: each says the first failure of a kind and
+ * counts the others. */
+#ifndef EXITWALK_TRACER_CHECK_PASS_H
+#define EXITWALK_TRACER_CHECK_PASS_H
+
+#include "check.h"
+#include "derive.h"
+
+#define CHECK_FIRST(c, counter, name, ...)                                                         \
+	do {                                                                                       \
+		if (!(counter)++)                                                                  \
+			check_say(c, CHECK_FAIL, name, __VA_ARGS__);                               \
+	} while (0)
+
+/* A column of vm_exit's row `id` is not what the events say; SQL_NULL reads as "nothing". */
+void check_differs(struct check *c, unsigned *failures, int64_t id, const char *what, int64_t has,
+	int64_t want);
+
+/* Calls one(pass, row) for each event in order, row having EVENT_COLUMNS, until it fails. */
+int check_each_event(
+	struct check *c, int (*one)(void *pass, sqlite3_stmt *row), void *pass, struct err *e);
+
+#endif
