@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* The live source of the host's tracepoints, between its two halves: host_live_setup.c makes it, host_live.c runs
+ * it. */
+#ifndef EXITWALK_TRACER_HOST_LIVE_PRIV_H
+#define EXITWALK_TRACER_HOST_LIVE_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "host_functions.h"
+#include "host_live.h"
+#include "host_stream.h"
+#include "host_tasks.h"
+#include "host_tracefs.h"
+#include "recorder_host.h"
+
+enum { OURS, ANY, INSTANCES }; /* the VM's tasks; all tasks */
+
+#define NAMES (1u << 23) /* tasks, and behind them what is none */
+
+/* Requests of the block layer that threads of the VM have begun: their sectors. */
+#define SECTORS 4096
+
+struct host_live {
+	struct recorder *recorder;
+	struct recorder_host *sink;
+	struct host_live_opts o;
+	struct host_instance instance[INSTANCES];
+	struct host_pages pages;
+	struct host_stream *stream; /* of each instance, of each CPU */
+	unsigned streams;
+	struct host_tasks tasks;
+	struct host_addresses addresses; /* of functions that were traced */
+	uint8_t *named;                  /* by task: the recorder knows it */
+	uint64_t sector[SECTORS];
+	pthread_t thread;
+	bool running;
+	atomic_bool stop;
+	_Atomic uint64_t events, exits, lost;
+	uint64_t cpu_ns; /* the reader's, when it has ended */
+	int failed;      /* -errno: the reader has given up */
+};
+
+/* Instances, tracepoints, buffers, decoder; says in meta what is on. What was made when it fails is
+ * host_live_free()'s. */
+int host_live_set_up(struct host_live *h, struct err *e);
+
+#endif
