@@ -64,10 +64,10 @@ void check_say(struct check *c, enum check_verdict verdict, const char *name, co
 		return;
 	}
 	textout_style(c->out, verdict == CHECK_FAIL ? STYLE_RED : STYLE_PLAIN);
-	printf("%-5s %-10s ", word[verdict], name);
+	fprintf(c->out->f, "%-5s %-10s ", word[verdict], name);
 	textout_put(c->out, text, 0);
 	textout_style(c->out, STYLE_PLAIN);
-	putchar('\n');
+	fputc('\n', c->out->f);
 }
 
 /* --- repair ------------------------------------------------------------------------------- */
