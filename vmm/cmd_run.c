@@ -349,6 +349,9 @@ static int run_all(struct run *r, struct err *e)
 	rc = run_guest(r, e);
 	host_live_free(r->live);
 	recorder_free(r->recorder);
+	/* The guest never ran, so the file would only say that it was cut off. */
+	if (r->recorder && !r->machine.cpus.start)
+		unlink(o->file);
 	machine_destroy(&r->machine);
 	return rc;
 }

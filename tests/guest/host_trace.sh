@@ -25,8 +25,8 @@ cp "$EXITWALK" "$TMP/exitwalk"
 mknod -m 666 "$TMP/kvm" c "0x$(stat -c %t /dev/kvm)" "0x$(stat -c %T /dev/kvm)" 2>/dev/null
 as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs "$@"; }
 if [ "$(id -u)" -eq 0 ] && as_nobody "$TMP/exitwalk" run -q --no-record --kvm "$TMP/kvm" -d "$TMP/n.img" >/dev/null 2>&1; then
-	on_fails() { one_sentence 1 'host-trace on: .*run as root' as_nobody "$TMP/exitwalk" run -q --kvm "$TMP/kvm" --host-trace on -o "$TMP/n.exw"; }
-	check "--host-trace on without root: one sentence, and what to do" on_fails
+	on_fails() { one_sentence 1 'host-trace on: .*run as root' as_nobody "$TMP/exitwalk" run -q --kvm "$TMP/kvm" --host-trace on -o "$TMP/n.exw" && [ ! -e "$TMP/n.exw" ]; }
+	check "--host-trace on without root: one sentence, what to do, and no recording of nothing" on_fails
 	auto_runs() {
 		as_nobody "$TMP/exitwalk" run -q --kvm "$TMP/kvm" --host-trace auto -o "$TMP/n.exw" 2>"$TMP/err" || return 1
 		cat "$TMP/err"
