@@ -84,6 +84,12 @@ functions() { # on kvm_pvm machines the function tracer is refused
 check "--host-functions: recorded, or one sentence why not" functions
 several() { "$EXITWALK" run -q --host-trace on --kick ioeventfd --irq irqfd -o "$w" && whole; }
 check "with an I/O thread, ioeventfd and irqfd" several
+handler_last() { # the notify that KVM kept is the last tracepoint in front of the handler's exit
+	query "$w" "SELECT count(*), min(s.n > (SELECT n FROM v_step u WHERE u.request_id = s.request_id AND
+		u.text LIKE 'queue%used entry%')) FROM v_step s WHERE s.text LIKE 'vp_interrupt+%'" | tee "$TMP/handler"
+	IFS='|' read -r n behind <"$TMP/handler" && [ "$n" -gt 4 ] && [ "$behind" = 1 ]
+}
+check "the interrupt handler's call chain stands behind the completion" handler_last
 
 attached() {
 	"$EXITWALK" run -q --no-record -d "$TMP/a.img" --timeout 30 --append outloop=4000000000 >"$TMP/a.out" 2>&1 &
