@@ -147,7 +147,7 @@ by_name() { # until the VM ends
 	wait
 	"$EXITWALK" check "$w" && [ "$(query "$w" "SELECT value FROM v_meta WHERE key = 'stop_reason'")" = "the process ended" ] &&
 		[ "$(query "$w" "SELECT count(*) > 10 FROM v_request WHERE type = 'VIRTIO_BLK_T_OUT'")" = 1 ] &&
-		in_order "$w" "kvm_exit: $io" 'kvm_userspace_exit: KVM_EXIT_IO' 'pwrite64\(fd' 'kvm_set_irq: GSI 11' 'kvm_entry'
+		in_order "$w" "kvm_exit: $io" 'kvm_userspace_exit: KVM_EXIT_IO' 'pwrite(64|v)\(fd' 'kvm_set_irq: GSI 11' 'kvm_entry'
 }
 check "attach by name until the VM ends: its writes are requests" by_name
 [ ! -d /lab/out ] || cp "$w" /lab/out/attach.exw
