@@ -17,6 +17,16 @@ void check_differs(struct check *c, unsigned *failures, int64_t id, const char *
 		what, h, w);
 }
 
+void check_in_order(
+	struct check *c, unsigned *failures, struct check_last *last, const struct event_row *ev)
+{
+	if (ev->ts < last->ts)
+		CHECK_FIRST(c, *failures, "order",
+			"event %" PRId64 " is earlier than event %" PRId64 " in front of it",
+			ev->id, last->id);
+	*last = (struct check_last){.ts = ev->ts, .id = ev->id};
+}
+
 int check_each_event(
 	struct check *c, int (*one)(void *pass, sqlite3_stmt *row), void *pass, struct err *e)
 {

@@ -17,6 +17,14 @@
 void check_differs(struct check *c, unsigned *failures, int64_t id, const char *what, int64_t has,
 	int64_t want);
 
+/* The event in front; ts = INT64_MIN before the first. */
+struct check_last {
+	int64_t ts, id;
+};
+/* No event is earlier than the one in front of it. */
+void check_in_order(
+	struct check *c, unsigned *failures, struct check_last *last, const struct event_row *ev);
+
 /* Calls one(pass, row) for each event in order, row having EVENT_COLUMNS, until it fails. */
 int check_each_event(
 	struct check *c, int (*one)(void *pass, sqlite3_stmt *row), void *pass, struct err *e);

@@ -28,7 +28,7 @@ struct pass {
 	struct track_check *track;
 	size_t tracks, tracks_cap;
 	sqlite3_stmt *vm_exit;
-	int64_t last_ts, last_id;
+	struct check_last last;
 	unsigned order, pairs, exits; /* failures that were said; only the first of each is */
 	int64_t run_exits;
 };
@@ -123,12 +123,7 @@ static int one_event(struct pass *p, const struct event_row *ev)
 
 	if (!t)
 		return -ENOMEM;
-	if (ev->ts < p->last_ts)
-		SAY(p, order, "order",
-			"event %" PRId64 " is earlier than event %" PRId64 " in front of it",
-			ev->id, p->last_id);
-	p->last_ts = ev->ts;
-	p->last_id = ev->id;
+	check_in_order(p->c, &p->order, &p->last, ev);
 	switch (ev->kind) {
 	case EW_LOST:
 		t->unknown = true;
@@ -194,7 +189,7 @@ static int walk(struct pass *p)
 
 int check_events(struct check *c, struct err *e)
 {
-	struct pass p = {.c = c, .e = e, .last_ts = INT64_MIN};
+	struct pass p = {.c = c, .e = e, .last = {.ts = INT64_MIN}};
 	int ret;
 
 	if (host_trace_is(c->db))

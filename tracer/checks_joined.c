@@ -45,7 +45,8 @@ struct pass {
 	struct joined_track *track; /* by id - 1 */
 	int64_t tracks;
 	sqlite3_stmt *row;
-	int64_t exits, hw_exits, returns, last_ts, last_id, unended;
+	int64_t exits, hw_exits, returns, unended;
+	struct check_last last;
 	unsigned order, pairs, rows, join; /* failures that were said; only the first of each is */
 };
 
@@ -358,12 +359,7 @@ static int one_event(struct pass *p, const struct event_row *ev)
 			ev->track);
 		return 0;
 	}
-	if (ev->ts < p->last_ts)
-		SAY(p, order, "order",
-			"event %" PRId64 " is earlier than event %" PRId64 " in front of it",
-			ev->id, p->last_id);
-	p->last_ts = ev->ts;
-	p->last_id = ev->id;
+	check_in_order(p->c, &p->order, &p->last, ev);
 	return of_track(p, &p->track[ev->track - 1], ev);
 }
 
@@ -416,7 +412,7 @@ static void say(struct pass *p)
 
 int check_joined_events(struct check *c, struct err *e)
 {
-	struct pass p = {.c = c, .e = e, .last_ts = INT64_MIN};
+	struct pass p = {.c = c, .e = e, .last = {.ts = INT64_MIN}};
 	int ret = sql_get_int(c->db, e, "SELECT max(id) FROM track", &p.tracks);
 
 	if (ret)

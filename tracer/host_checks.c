@@ -19,7 +19,8 @@ struct pass {
 	struct host_track *track; /* by id - 1 */
 	int64_t tracks;
 	sqlite3_stmt *vm_exit;
-	int64_t exits, last_ts, last_id, unended;
+	int64_t exits, unended;
+	struct check_last last;
 	unsigned order, pairs, rows; /* failures that were said; only the first of each is */
 };
 
@@ -83,12 +84,7 @@ static int one_event(struct pass *p, const struct event_row *ev)
 			ev->track);
 		return 0;
 	}
-	if (ev->ts < p->last_ts)
-		SAY(p, order, "order",
-			"event %" PRId64 " is earlier than event %" PRId64 " in front of it",
-			ev->id, p->last_id);
-	p->last_ts = ev->ts;
-	p->last_id = ev->id;
+	check_in_order(p->c, &p->order, &p->last, ev);
 	t = &p->track[ev->track - 1];
 	if (ev->kind == EW_LOST) {
 		for (int64_t i = 1; !ret && i <= p->tracks; i++)
@@ -150,7 +146,7 @@ static int walk(struct pass *p)
 
 int check_host_events(struct check *c, struct err *e)
 {
-	struct pass p = {.c = c, .e = e, .last_ts = INT64_MIN};
+	struct pass p = {.c = c, .e = e, .last = {.ts = INT64_MIN}};
 	int ret = sql_get_int(c->db, e, "SELECT count(*) FROM track", &p.tracks);
 
 	p.track = calloc((size_t)p.tracks + 1, sizeof(*p.track));
