@@ -39,6 +39,11 @@ CREATE TABLE vm_exit(id INTEGER PRIMARY KEY, event_id INTEGER NOT NULL, track IN
 	addr INTEGER, size INTEGER, count INTEGER, is_write INTEGER, value INTEGER, rip INTEGER,
 	insn_rip INTEGER, insn BLOB, region INTEGER, result INTEGER, t_exit INTEGER NOT NULL,
 	t_dispatch INTEGER, t_done INTEGER, t_entry INTEGER);
+-- What every event of the guest's kernel has besides (guest_func and those behind it): the task that ran (name:
+-- enum_name 'guest_pid'), flags (bit 0: in a hardware interrupt, 1: in a soft one), its TSC as the guest
+-- recorded it, and by how many ns event.ts, which is made of that, may be wrong; NULL: nobody can say.
+CREATE TABLE guest_event(event_id INTEGER PRIMARY KEY, pid INTEGER NOT NULL, flags INTEGER NOT NULL,
+	tsc INTEGER NOT NULL, error INTEGER);
 -- n is NULL where it is not known how many were lost.
 CREATE TABLE loss(id INTEGER PRIMARY KEY, track INTEGER NOT NULL, ts0 INTEGER NOT NULL,
 	ts1 INTEGER NOT NULL, n INTEGER);

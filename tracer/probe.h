@@ -27,7 +27,7 @@ enum ew_layer {
 enum ew_source {
 #define SRC(id, v, n, l) EW_SRC_##id = v,
 #include "names.def"
-	EW_SRC_MAX = EW_SRC_HOST_TRACE
+	EW_SRC_MAX = EW_SRC_GUEST_TRACE
 };
 
 enum ew_guest_error {
