@@ -96,7 +96,7 @@ static void print_kinds(void)
 static bool print_v_event(void)
 {
 	puts("CREATE VIEW v_event(id, ts_ns, dur_ns, track, exit_id, kind, layer, stage, source, "
-	     "text) AS\n"
+	     "text, error_ns, pid) AS\n"
 	     "SELECT e.id, e.ts, e.dur, e.track, e.exit_id,\n"
 	     "\tcoalesce((SELECT name FROM event_kind WHERE id = e.kind), printf('unknown %d', "
 	     "e.kind)),\n"
@@ -112,7 +112,11 @@ static bool print_v_event(void)
 			return false;
 		putchar('\n');
 	}
-	puts("\tELSE printf('unknown %d', e.kind) END\nFROM event e;");
+	puts("\tELSE printf('unknown %d', e.kind) END,\n"
+	     "\tCASE WHEN e.kind >= 200 THEN (SELECT error FROM guest_event WHERE event_id = "
+	     "e.id) END,\n"
+	     "\tCASE WHEN e.kind >= 200 THEN (SELECT pid FROM guest_event WHERE event_id = e.id) "
+	     "END\nFROM event e;");
 	return true;
 }
 

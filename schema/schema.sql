@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- exitwalk recording, schema version 2 (PRAGMA user_version), application_id 0x45585731 "EXW1".
+-- exitwalk recording, schema version 3 (PRAGMA user_version), application_id 0x45585731 "EXW1".
 -- Tables are the implementation; the v_* views (views.sql and the generated ones) are the contract.
 -- Times are nanoseconds of the clock that meta names. 64-bit unsigned values (addresses) are stored as SQLite's
 -- signed 64-bit integers with the same bits: print them with printf('%x').

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The public views: a contract. More columns may come, none may change. v_event (id, ts_ns, dur_ns,
--- track, exit_id, kind, layer, stage, source, text) and one view e_<kind> per kind of event are
--- generated from tracer/events.def.
+-- track, exit_id, kind, layer, stage, source, text, error_ns, pid) and one view e_<kind> per kind of event
+-- are generated from tracer/events.def.
 
 CREATE VIEW v_meta(key, value) AS SELECT key, value FROM meta;
 

@@ -27,12 +27,35 @@ static int read_losses(struct derive *d)
 	return ret;
 }
 
-/* A recording of an older version has other columns in these tables: they are made anew. */
+/* The tables of this program's schema that db does not have. */
+static int add_tables(struct derive *d, sqlite3 *own)
+{
+	sqlite3_stmt *row = NULL, *there = NULL;
+	int ret = sql_prepare(
+		own, &row, d->e, "SELECT sql, name FROM sqlite_schema WHERE type = 'table'");
+
+	if (!ret)
+		ret = sql_prepare(d->db, &there, d->e,
+			"SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?");
+	while (!ret && (ret = sql_step(row, d->e)) > 0) {
+		sqlite3_bind_value(there, 1, sqlite3_column_value(row, 1));
+		ret = sql_step(there, d->e);
+		sqlite3_reset(there);
+		if (!ret)
+			ret = sql_exec(d->db, d->e, (const char *)sqlite3_column_text(row, 0));
+		else if (ret > 0)
+			ret = 0;
+	}
+	sqlite3_finalize(row);
+	sqlite3_finalize(there);
+	return ret;
+}
+
+/* A recording of an older version has other columns in the derived tables, which are made anew, and lacks
+ * tables of evidence that it could not have, which stay empty. */
 static int replace_tables(struct derive *d)
 {
-#define QUOTED(table, order, keys) "'" #table "', "
 #define DROP(table, order, keys) "DROP TABLE IF EXISTS " #table ";"
-	sqlite3_stmt *row = NULL;
 	sqlite3 *own = NULL;
 	char sql[64];
 	int ret = 0;
@@ -44,14 +67,8 @@ static int replace_tables(struct derive *d)
 	if (!ret)
 		ret = sql_exec(d->db, d->e, DERIVED_TABLES(DROP));
 	if (!ret)
-		ret = sql_prepare(own, &row, d->e,
-			"SELECT sql FROM sqlite_schema WHERE type = 'table' AND name IN (" DERIVED_TABLES(
-				QUOTED) "'')");
-	while (!ret && (ret = sql_step(row, d->e)) > 0)
-		ret = sql_exec(d->db, d->e, (const char *)sqlite3_column_text(row, 0));
-	sqlite3_finalize(row);
+		ret = add_tables(d, own);
 	sqlite3_close(own);
-#undef QUOTED
 #undef DROP
 	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", SCHEMA_VERSION);
 	return ret ? ret : sql_exec(d->db, d->e, sql);

@@ -382,14 +382,14 @@ static void newer_schema(void **state)
 	refused(s->file, -EIO);
 }
 
-/* Version 1 had fewer columns in what is derived: it is derived anew, in a copy. */
+/* Version 1 had fewer columns in what is derived, and fewer tables: it is derived anew, in a copy. */
 static void older_schema(void **state)
 {
 	static const char *const age =
 		"DROP TABLE request; CREATE TABLE request(id INTEGER PRIMARY KEY, device INTEGER);"
 		"DROP TABLE step; CREATE TABLE step(request_id INTEGER, n INTEGER, what TEXT,"
 		" PRIMARY KEY(request_id, n)) WITHOUT ROWID;"
-		"INSERT INTO request VALUES(7, 7); PRAGMA user_version = 1";
+		"INSERT INTO request VALUES(7, 7); DROP TABLE guest_event; PRAGMA user_version = 1";
 	struct scratch *s = *state;
 	struct recording r;
 	struct err e = {""};
@@ -408,6 +408,9 @@ static void older_schema(void **state)
 	assert_string_equal(r.banner, "");
 	assert_int_equal(query_int(r.db, "SELECT count(*) FROM v_request"), 0);
 	assert_int_equal(query_int(r.db, "SELECT count(irq_requests) FROM request"), 0);
+	/* A table of evidence that came later is there, and empty. */
+	assert_int_equal(query_int(r.db, "SELECT count(*) FROM guest_event"), 0);
+	assert_true(query_int(r.db, "SELECT count(*) FROM v_event WHERE error_ns IS NULL") > 0);
 	recording_close(&r);
 	assert_int_equal(size_of(s->file), size);
 	assert_int_equal(sqlite3_open(s->file, &db), SQLITE_OK);

@@ -212,7 +212,7 @@ static void public_columns(void **state)
 		{"v_step", "request_id,n,stage,layer,actor,ts_ns,dur_ns,evidence,text"},
 		{"v_loss", "source,ts0_ns,ts1_ns,n"},
 		{"v_meta", "key,value"},
-		{"v_event", "id,ts_ns,dur_ns,track,exit_id,kind,layer,stage,source,text"},
+		{"v_event", "id,ts_ns,dur_ns,track,exit_id,kind,layer,stage,source,text,error_ns,pid"},
 	};
 	sqlite3 *db = fresh();
 	char sql[128];
