@@ -20,31 +20,36 @@ struct format {
 	uint64_t skipped;
 };
 
-struct host_decoder {
-	struct tep_handle *tep;
-	bool functions;
-	struct format *format[IDS];
-};
-
 struct tracepoint {
-	const char *system, *name;
+	const char *system, *name; /* of system calls: how the name begins */
 	enum ew_kind kind;
+	bool syscall;
 	const char *arg[ARGS];
 };
 
-static const struct tracepoint points[] = {
-#define TP(system, name, kind, ...) {system, name, EW_##kind, {__VA_ARGS__}},
-#define SYSCALL(system, prefix, kind, nr)
+#define TP(system, name, kind, ...) {system, name, EW_##kind, false, {__VA_ARGS__}},
+#define SYSCALL(system, prefix, kind, nr) {system, prefix, EW_##kind, true, {nr}},
+static const struct tracepoint host_points[] = {
 #include "host_fields.def"
 };
 
-static const struct tracepoint syscalls[] = {
-#define TP(system, name, kind, ...)
-#define SYSCALL(system, prefix, kind, nr) {system, prefix, EW_##kind, {nr}},
-#include "host_fields.def"
+#define TP(system, name, kind, ...) {system, name, EW_##kind, false, {__VA_ARGS__}},
+#define SYSCALL(system, prefix, kind, nr) {system, prefix, EW_##kind, true, {nr}},
+static const struct tracepoint guest_points[] = {
+#include "guest_fields.def"
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+struct host_decoder {
+	struct tep_handle *tep;
+	const struct tracepoint *point;
+	size_t points;
+	bool functions;
+	void (*learn)(void *ctx, int pid, const char *comm, size_t len);
+	void *ctx;
+	struct format *format[IDS];
+};
 
 int host_decoder_create(struct host_decoder **out, struct tep_handle *tep, struct err *e)
 {
@@ -52,7 +57,18 @@ int host_decoder_create(struct host_decoder **out, struct tep_handle *tep, struc
 	if (!*out)
 		return err_set(e, -ENOMEM, "out of memory");
 	(*out)->tep = tep;
+	(*out)->point = host_points;
+	(*out)->points = COUNT(host_points);
 	return 0;
+}
+
+void host_decoder_guest(struct host_decoder *d,
+	void (*learn)(void *ctx, int pid, const char *comm, size_t len), void *ctx)
+{
+	d->point = guest_points;
+	d->points = COUNT(guest_points);
+	d->learn = learn;
+	d->ctx = ctx;
 }
 
 void host_decoder_destroy(struct host_decoder *d)
@@ -103,28 +119,27 @@ static void syscall_args(struct format *f)
 	}
 }
 
-static void know(struct format *f)
+static bool is_point(const struct tracepoint *p, const struct tep_event *event)
+{
+	size_t prefix = p->syscall ? strlen(p->name) : SIZE_MAX;
+
+	return strncmp(p->name, event->name, prefix) == 0 && strcmp(p->system, event->system) == 0;
+}
+
+static void know(const struct host_decoder *d, struct format *f)
 {
 	struct tep_event *event = f->event;
 
-	for (size_t i = 0; i < COUNT(points); i++) {
-		const struct tracepoint *p = &points[i];
+	for (size_t i = 0; i < d->points; i++) {
+		const struct tracepoint *p = &d->point[i];
 
-		if (strcmp(p->name, event->name) != 0 || strcmp(p->system, event->system) != 0)
+		if (!is_point(p, event))
 			continue;
 		f->kind = p->kind;
-		for (int a = 0; a < ARGS; a++)
+		for (int a = 0; a < ARGS && p->arg[a]; a++)
 			f->arg[a] = find(event, p->arg[a]);
-	}
-	for (size_t i = 0; i < COUNT(syscalls); i++) {
-		const struct tracepoint *p = &syscalls[i];
-
-		if (strncmp(p->name, event->name, strlen(p->name)) != 0 ||
-			strcmp(p->system, event->system) != 0)
-			continue;
-		f->kind = p->kind;
-		f->arg[0] = find(event, p->arg[0]);
-		syscall_args(f);
+		if (p->syscall)
+			syscall_args(f);
 	}
 	if (f->kind == EW_KVM_EXIT || f->kind == EW_KVM_ENTRY)
 		f->vcpu = find(event, "vcpu_id");
@@ -133,10 +148,10 @@ static void know(struct format *f)
 		f->extra[1] = find(event, "error_code");
 	} else if (f->kind == EW_KVM_EMULATE_INSN) {
 		f->extra[0] = find(event, "insn");
-	} else if (f->kind == EW_SCHED_SWITCH) {
+	} else if (f->kind == EW_SCHED_SWITCH || f->kind == EW_GUEST_SWITCH) {
 		f->extra[0] = find(event, "prev_comm");
 		f->extra[1] = find(event, "next_comm");
-	} else if (f->kind == EW_SCHED_WAKING) {
+	} else if (f->kind == EW_SCHED_WAKING || f->kind == EW_GUEST_WAKING) {
 		f->extra[0] = find(event, "comm");
 	}
 }
@@ -156,7 +171,7 @@ static struct format *format_of(struct host_decoder *d, struct tep_record *recor
 	memset(f->element, -1, sizeof(f->element));
 	f->event = tep_find_event(d->tep, id);
 	if (f->event && f->event->name && f->event->system)
-		know(f);
+		know(d, f);
 	if ((f->kind == EW_HOST_FUNC || f->kind == EW_HOST_FUNC_EXIT) && !d->functions)
 		f->kind = 0;
 	d->format[id] = f;
@@ -288,6 +303,17 @@ static void tasks(struct host_decoder *d, const struct format *f, const struct t
 	}
 }
 
+/* What a guest calls its tasks, and whose pids stay as they are. */
+static void guest_names(struct host_decoder *d, const struct format *f,
+	const struct tep_record *record, struct host_event *ev)
+{
+	for (int i = 0; i < 2; i++)
+		if (inside(f->extra[i], record))
+			d->learn(d->ctx, (int)ev->rec.a[2 * i],
+				(const char *)record->data + f->extra[i]->offset,
+				(size_t)f->extra[i]->size);
+}
+
 bool host_decode(struct host_decoder *d, struct tep_record *record, struct host_event *ev)
 {
 	struct format *f = format_of(d, record);
@@ -301,7 +327,9 @@ bool host_decode(struct host_decoder *d, struct tep_record *record, struct host_
 	*ev = (struct host_event){.rec = {.ts = record->ts, .kind = (uint16_t)f->kind},
 		.vcpu = HOST_NO_VCPU,
 		.cpu = (uint16_t)record->cpu};
-	ev->task = task_of(tep_data_pid(d->tep, record), ev->cpu);
+	ev->flags = (uint8_t)tep_data_flags(d->tep, record);
+	ev->task = d->learn ? (uint32_t)tep_data_pid(d->tep, record)
+			    : task_of(tep_data_pid(d->tep, record), ev->cpu);
 	for (int i = 0; i < ARGS; i++)
 		if (f->arg[i] && value(d, f->arg[i], f->element[i], record, &v)) {
 			ev->rec.a[i] = v;
@@ -315,6 +343,8 @@ bool host_decode(struct host_decoder *d, struct tep_record *record, struct host_
 		instruction(f, record, ev);
 	else if (f->kind == EW_SCHED_SWITCH || f->kind == EW_SCHED_WAKING)
 		tasks(d, f, record, ev);
+	else if (d->learn)
+		guest_names(d, f, record, ev);
 	return true;
 }
 

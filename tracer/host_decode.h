@@ -21,6 +21,13 @@ void host_decoder_destroy(struct host_decoder *d); /* NULL is fine */
  * names. */
 void host_decoder_functions(struct host_decoder *d);
 
+/*
+ * From here on the records are a guest's (guest_fields.def): tasks are its pids, and learn() is told what each
+ * is called, in up to len bytes. ctx is learn()'s.
+ */
+void host_decoder_guest(struct host_decoder *d,
+	void (*learn)(void *ctx, int pid, const char *comm, size_t len), void *ctx);
+
 /* True: *ev says what the record says. False: it is of no kind that exitwalk records, or too short for
  * its own format; it was counted. */
 bool host_decode(struct host_decoder *d, struct tep_record *record, struct host_event *ev);

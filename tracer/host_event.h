@@ -25,6 +25,7 @@ struct host_event {
 	uint8_t present; /* bit i: the record had a value for rec.a[i] */
 	uint8_t bytes;   /* of data: the payload */
 	uint8_t data[HOST_DATA];
+	uint8_t flags; /* common_flags: enum trace_flag_type of the kernel */
 };
 
 #endif
