@@ -295,13 +295,14 @@ static int take_rest(struct import *m, struct err *e)
 /* One reader's whole life: what it says is stored. */
 static int read_once(struct import *m, int in, bool mend, struct err *e)
 {
+	const struct import_reader reader = {import_read, "libtracecmd", in, mend};
 	bool ended = false;
 	int ret;
 
 	m->metas = 0;
 	m->taken = 0;
 	m->result->damage[0] = '\0';
-	ret = import_process_start(&m->reader, in, mend, e);
+	ret = import_process_start(&m->reader, &reader, e);
 	if (ret)
 		return ret;
 	ret = take_all(m, &ended, e);

@@ -50,11 +50,17 @@ struct import_loss {
 
 _Static_assert(IMPORT_BATCH * sizeof(struct host_event) <= IMPORT_MAX, "a batch fits");
 
-/*
- * Reads the trace.dat file behind `in` and writes messages to `out` until the end; the process that calls
- * it must have nothing to lose. mend: its end is missing, what there is is wanted (import_mend.h). 0, or
- * -errno if not even the reader's words could be written.
- */
-int import_read(int in, int out, bool mend, struct import_batch *batch);
+/* What reads: a function that a process of its own calls (import_process.h). */
+struct import_reader {
+	/* Reads `in` and writes messages to `out` until the end; the process that calls it must have nothing to
+	 * lose. 0, or -errno if not even its words could be written. */
+	int (*read)(const struct import_reader *r, int out, struct import_batch *batch);
+	const char *library; /* what trusts the input, for sentences */
+	int in;
+	bool mend; /* of a trace.dat: its end is missing, what there is is wanted (import_mend.h) */
+};
+
+/* import_reader.read for a trace.dat file. */
+int import_read(const struct import_reader *reader, int out, struct import_batch *batch);
 
 #endif

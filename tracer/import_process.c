@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #define MEMORY_MAX (1ul << 30) /* far more than any honest file needs */
-#define PIPE_BYTES (1 << 20)   /* so that the two processes wait for each other less often */
+#define CHILD_IN 3
+#define CHILD_OUT 4
+#define PIPE_BYTES (1 << 20) /* so that the two processes wait for each other less often */
 
 static void limit(int what, rlim_t max)
 {
@@ -22,39 +24,63 @@ static void limit(int what, rlim_t max)
 	setrlimit(what, &r);
 }
 
+/* What the process has already counts too: beside a machine, all of its guest's memory. */
+static void limit_memory(void)
+{
+	unsigned long data = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f && fscanf(f, "%*u %*u %*u %*u %*u %lu", &data) != 1)
+		data = 0;
+	if (f)
+		fclose(f);
+#ifndef __SANITIZE_ADDRESS__ /* which maps terabytes */
+	limit(RLIMIT_DATA, data * (unsigned long)sysconf(_SC_PAGESIZE) + MEMORY_MAX);
+#endif
+}
+
 /* It may read its file and write to its pipe: no other files, no core, and it does not outlive us. */
 __attribute__((noreturn)) static void child(
-	int in, int out, bool mend, struct import_batch *batch, pid_t parent)
+	const struct import_reader *given, int out, struct import_batch *batch, pid_t parent)
 {
 	/* Whatever the caller does about these, here they are the end. */
 	static const int deadly[] = {
 		SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGPROF, SIGTERM};
 	int null = open("/dev/null", O_RDWR);
+	struct import_reader reader = *given;
+	sigset_t none;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	limit_memory();
 	/* The library prints. */
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
 	dup2(null, STDERR_FILENO);
+	out = fcntl(out, F_DUPFD, CHILD_OUT + 1);
+	dup2(reader.in, CHILD_IN);
+	dup2(out, CHILD_OUT);
+	reader.in = CHILD_IN;
+	close_range(CHILD_OUT + 1, ~0u, 0);
 	limit(RLIMIT_CORE, 0);
 	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
 		signal(deadly[i], SIG_DFL);
-#ifndef __SANITIZE_ADDRESS__ /* which maps terabytes */
-	limit(RLIMIT_DATA, MEMORY_MAX);
-#endif
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	_exit(import_read(in, out, mend, batch) ? 1 : 0);
+	_exit(reader.read(&reader, CHILD_OUT, batch) ? 1 : 0);
 }
 
-int import_process_start(struct import_process *p, int in, bool mend, struct err *e)
+int import_process_start(
+	struct import_process *p, const struct import_reader *reader, struct err *e)
 {
 	pid_t parent = getpid();
 	int fd[2];
 
 	p->at = p->len = 0;
+	p->library = reader->library;
 	p->batch = mmap(
 		NULL, sizeof(*p->batch), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (p->batch == MAP_FAILED) {
@@ -63,13 +89,13 @@ int import_process_start(struct import_process *p, int in, bool mend, struct err
 	}
 	if (pipe2(fd, O_CLOEXEC))
 		return err_set(e, -errno, "no pipe can be made: %s", strerror(errno));
-	lseek(in, 0, SEEK_SET);
+	lseek(reader->in, 0, SEEK_SET);
 	fcntl(fd[1], F_SETPIPE_SZ, PIPE_BYTES);
 	fflush(NULL);
 	p->pid = fork();
 	if (p->pid == 0) {
 		close(fd[0]);
-		child(in, fd[1], mend, p->batch, parent);
+		child(reader, fd[1], p->batch, parent);
 	}
 	close(fd[1]);
 	if (p->pid < 0) {
@@ -128,9 +154,9 @@ void import_process_end(struct import_process *p, bool ended, char *damage, size
 	if (ended || *damage)
 		return;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF)
-		snprintf(damage, size, "libtracecmd never came to an end with it");
+		snprintf(damage, size, "%s never came to an end with it", p->library);
 	else
-		snprintf(damage, size, "libtracecmd failed on it (%s)",
+		snprintf(damage, size, "%s failed on it (%s)", p->library,
 			WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "it gave up");
 }
 

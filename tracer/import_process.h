@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The process that reads a foreign trace: libtracecmd and libtraceevent trust their input, so they run
- * where a crash or an endless loop costs nothing but the rest of the file.
+ * The process that reads a foreign trace, or what a guest has sent: libtracecmd and libtraceevent trust their
+ * input, so they run where a crash or an endless loop costs nothing but the rest of it.
  */
 #ifndef EXITWALK_TRACER_IMPORT_PROCESS_H
 #define EXITWALK_TRACER_IMPORT_PROCESS_H
@@ -13,6 +13,7 @@
 #include "import_pipe.h"
 
 struct import_process {
+	const char *library;
 	pid_t pid;
 	int fd;
 	struct import_batch *batch; /* what the reader had not sent yet, after its end */
@@ -20,8 +21,9 @@ struct import_process {
 	char buf[1 << 16];
 };
 
-/* Borrows `in`. mend: as import_read(). The caller has no threads. */
-int import_process_start(struct import_process *p, int in, bool mend, struct err *e);
+/* Borrows reader->in. Of the caller's other threads none may be inside the C library's stdio. */
+int import_process_start(
+	struct import_process *p, const struct import_reader *reader, struct err *e);
 
 /* Reads exactly len bytes: 1, or 0 at the end, or -errno. */
 int import_process_read(struct import_process *p, void *data, size_t len);

@@ -301,10 +301,11 @@ static int read_file(struct reader *r, struct tracecmd_input *top)
 	return ret;
 }
 
-int import_read(int in, int out, bool mend, struct import_batch *batch)
+int import_read(const struct import_reader *reader, int out, struct import_batch *batch)
 {
 	struct reader *r = calloc(1, sizeof(*r));
 	struct tracecmd_input *top;
+	int in = reader->in;
 
 	if (!r || !(r->named = calloc(2, TASKS / 8)))
 		return -ENOMEM;
@@ -313,14 +314,14 @@ int import_read(int in, int out, bool mend, struct import_batch *batch)
 	be_patient();
 	tracecmd_set_loglevel(TEP_LOG_NONE);
 	tep_set_loglevel(TEP_LOG_NONE);
-	if (mend)
+	if (reader->mend)
 		in = import_mend(in);
 	top = in < 0 ? NULL : tracecmd_open_fd(in, TRACECMD_FL_LOAD_NO_PLUGINS);
 	if (!top)
 		damage(r, "libtracecmd cannot open it");
 	else if (read_file(r, top) < 0 && !r->error)
 		damage(r, "libtracecmd stops in the middle of it");
-	else if (mend)
+	else if (reader->mend)
 		damage(r, "its end is missing");
 	message(r, IMPORT_END, NULL, 0);
 	return r->error;
