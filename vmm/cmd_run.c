@@ -250,7 +250,7 @@ static int verdict(struct run *r, struct err *e)
 	return err_set(e, -ECANCELED, "%s", stop_text(r->why));
 }
 
-static int run_recorded(struct run *r, struct err *e)
+static int run_recorded(struct run *r, struct watch *watch, struct err *e)
 {
 	int rc = open_recording(r, e);
 
@@ -258,6 +258,8 @@ static int run_recorded(struct run *r, struct err *e)
 		rc = run_console_open(&r->console, &r->machine, &r->output, e);
 	if (rc)
 		return rc;
+	/* The time is the guest's: what the recording needs to begin is not in it. */
+	watch_limit(watch, r->o->timeout);
 	r->why = machine_run(&r->machine);
 	run_console_close(&r->console);
 	guest_output_flush(&r->output);
@@ -300,10 +302,10 @@ static int run_guest(struct run *r, struct err *e)
 
 	find_watchdog(r, &watchdog);
 	if (rc == 0)
-		rc = watch_start(&watch, &r->machine.cpus.stop, r->o->timeout, e);
+		rc = watch_start(&watch, &r->machine.cpus.stop, e);
 	if (rc)
 		return rc;
-	rc = run_recorded(r, e);
+	rc = run_recorded(r, &watch, e);
 	watch_end(&watch);
 	return rc;
 }

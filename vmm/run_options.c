@@ -95,7 +95,8 @@ static const struct argp_option options[] = {
 	{"indirect", KEY_INDIRECT, NULL, 0,
 		"Offer VIRTIO_RING_F_INDIRECT_DESC: one ring entry per request", 4},
 	{"timeout", KEY_TIMEOUT, "SECONDS", 0,
-		"End a guest that still runs then (60; Linux: 0, which is never)", 3},
+		"End a guest that still runs so long after its start (60; Linux: 0, which is never)",
+		3},
 	{"watchdog", KEY_WATCHDOG, "SECONDS", 0,
 		"Say where the guest is each time that it has made no exit and printed nothing for so "
 		"long (0, which is never; Linux: 30, until it has printed something)",

@@ -68,9 +68,8 @@ static void close_all(struct watch *w)
 		close(w->done);
 }
 
-int watch_start(struct watch *w, struct stop *s, unsigned seconds, struct err *e)
+int watch_start(struct watch *w, struct stop *s, struct err *e)
 {
-	const struct itimerspec when = {.it_value.tv_sec = seconds};
 	const struct itimerspec second = {.it_value.tv_sec = 1, .it_interval.tv_sec = 1};
 	sigset_t set = taken();
 	int rc;
@@ -82,8 +81,7 @@ int watch_start(struct watch *w, struct stop *s, unsigned seconds, struct err *e
 	w->done = eventfd(0, EFD_CLOEXEC);
 	if (w->signals < 0 || w->timer < 0 || w->seconds < 0 || w->done < 0)
 		rc = errno;
-	else if (timerfd_settime(w->timer, 0, &when, NULL) ||
-		 (w->tick && timerfd_settime(w->seconds, 0, &second, NULL)))
+	else if (w->tick && timerfd_settime(w->seconds, 0, &second, NULL))
 		rc = errno;
 	else
 		rc = pthread_create(&w->thread, NULL, wait_for_it, w);
@@ -93,6 +91,14 @@ int watch_start(struct watch *w, struct stop *s, unsigned seconds, struct err *e
 			strerror(rc));
 	}
 	return 0;
+}
+
+void watch_limit(struct watch *w, unsigned seconds)
+{
+	const struct itimerspec when = {.it_value.tv_sec = seconds};
+
+	/* It fails for a time or a file descriptor that is none. */
+	timerfd_settime(w->timer, 0, &when, NULL);
 }
 
 void watch_end(struct watch *w)

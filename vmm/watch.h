@@ -22,8 +22,10 @@ struct watch {
 /* Blocks the signals in the calling thread and those that it makes later. Call it first. */
 void watch_block_signals(void);
 
-/* Asks `s`, which is borrowed, for the end. seconds 0: no time limit. w->tick and ctx are set. */
-int watch_start(struct watch *w, struct stop *s, unsigned seconds, struct err *e);
+/* Asks `s`, which is borrowed, for the end. w->tick and ctx are set. */
+int watch_start(struct watch *w, struct stop *s, struct err *e);
+/* From now on the run may take so long; 0: as long as it likes. */
+void watch_limit(struct watch *w, unsigned seconds);
 /* Ends the thread; until then, also after the run, signals and the timer are taken. */
 void watch_end(struct watch *w);
 

@@ -132,7 +132,8 @@ static inline enum ew_stop run(struct fixture *f)
 	struct watch w = {.tick = NULL};
 	enum ew_stop why;
 
-	assert_int_equal(watch_start(&w, &f->m.cpus.stop, 1, &e), 0);
+	assert_int_equal(watch_start(&w, &f->m.cpus.stop, &e), 0);
+	watch_limit(&w, 1);
 	why = machine_run(&f->m);
 	watch_end(&w);
 	return why;
