@@ -20,40 +20,94 @@ static const char *const wanted[] = {"kvm_vcpu_ioctl", "kvm_arch_vcpu_ioctl_run"
 	"vmx_inject_irq", "svm_inject_irq", "kvm_emulate_halt", "kvm_vcpu_halt", "kvm_vcpu_block"};
 #define WANTED (sizeof(wanted) / sizeof(wanted[0]))
 
-/* Which of them can be traced: the list has all functions of the kernel, so it is read once. */
-static int pick(char *names, size_t size, struct err *e)
+static bool is_wanted(const char *name, size_t len)
+{
+	for (size_t i = 0; i < WANTED; i++)
+		if (strlen(wanted[i]) == len && !memcmp(name, wanted[i], len))
+			return true;
+	return false;
+}
+
+/* What the filter is to be: by name, and by line of available_filter_functions. */
+struct picked {
+	char *names;
+	size_t size;
+	char lines[8 * WANTED];
+	unsigned n;
+};
+
+/* The list has all functions of the kernel, and takes it a while to say: it is read once. */
+static int pick(struct picked *p, struct err *e)
 {
 	const char *dir = host_tracefs(e);
 	char path[128], line[512];
+	size_t used = 0, named = 0;
 	FILE *f;
 
-	*names = '\0';
+	*p->names = '\0';
+	p->n = 0;
 	if (!dir)
 		return -ENOENT;
 	snprintf(path, sizeof(path), "%s/available_filter_functions", dir);
 	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f)) {
-		line[strcspn(line, " \t\n")] = '\0';
-		for (size_t i = 0; i < WANTED; i++)
-			if (!strcmp(line, wanted[i]) && strlen(names) + strlen(line) + 2 < size)
-				sprintf(names + strlen(names), "%s%s", *names ? " " : "", line);
+	for (unsigned at = 1; f && fgets(line, sizeof(line), f); at++) {
+		size_t len = strcspn(line, " \t\n");
+
+		if (!is_wanted(line, len) || named + len + 2 > p->size ||
+			used + 12 > sizeof(p->lines))
+			continue;
+		named += (size_t)sprintf(
+			p->names + named, "%s%.*s", p->n ? " " : "", (int)len, line);
+		used += (size_t)sprintf(p->lines + used, "%s%u", p->n ? " " : "", at);
+		p->n++;
 	}
 	if (f)
 		fclose(f);
-	return *names ? 0
-		      : err_set(e, -ENOTSUP,
-				"this kernel has no function tracer for KVM's functions");
+	return p->n ? 0
+		    : err_set(e, -ENOTSUP,
+			      "this kernel has no function tracer for KVM's functions");
+}
+
+/* Does the kernel say that it filters these functions, and no others? */
+static bool filters(const struct host_instance *in, const struct picked *p)
+{
+	char *text = host_instance_read(in, "set_ftrace_filter");
+	bool others = false;
+	unsigned n = 0;
+
+	for (char *line = text; line && *line; n++) {
+		size_t len = strcspn(line, "\n");
+
+		others |= !is_wanted(line, strcspn(line, " \t\n"));
+		line += len + (line[len] != '\0');
+	}
+	free(text);
+	return n == p->n && !others;
+}
+
+/*
+ * A number N is line N of the list (ftrace_match_records() in kernel/trace/ftrace.c, Linux 5.1), found at once; for each
+ * name the kernel looks through all of its functions, which on an emulated CPU takes seconds. A module that comes between
+ * the reading and the writing moves the lines: the kernel is asked what it has made of them.
+ */
+static int set_filter(const struct host_instance *in, const struct picked *p)
+{
+	if (host_instance_write(in, "set_ftrace_filter", p->lines) == 0 && filters(in, p))
+		return 0;
+	host_instance_clear(in, "set_ftrace_filter");
+	return host_instance_write(in, "set_ftrace_filter", p->names);
 }
 
 int host_functions_enable(
 	struct host_instance *in, const char **tracer, char *names, size_t size, struct err *e)
 {
 	static const char *const tracers[] = {"function_graph", "function"};
-	int ret = pick(names, size, e);
+	struct picked p = {.names = names, .size = size};
+	int ret = pick(&p, e);
 
 	if (ret)
 		return ret;
-	ret = host_instance_write(in, "set_ftrace_filter", names);
+	ret = set_filter(in, &p);
 	if (ret)
 		return err_set(e, ret,
 			"the kernel does not take the filter of its function tracer: %s",
@@ -88,13 +142,57 @@ struct best {
 	char name[96];
 };
 
+static int by_addr(const void *a, const void *b)
+{
+	const struct best *x = a, *y = b;
+
+	return (x->addr > y->addr) - (x->addr < y->addr);
+}
+
+/* To the first address that is not in front of it; those behind get it by inherit(). */
 static void offer(struct best *b, unsigned n, uint64_t start, const char *name)
 {
-	for (unsigned i = 0; i < n; i++)
-		if (start <= b[i].addr && start > b[i].start) {
-			b[i].start = start;
-			snprintf(b[i].name, sizeof(b[i].name), "%s", name);
+	unsigned low = 0, high = n;
+
+	while (low < high) {
+		unsigned mid = low + (high - low) / 2;
+
+		if (b[mid].addr < start)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == n || start <= b[low].start)
+		return;
+	b[low].start = start;
+	snprintf(b[low].name, sizeof(b[low].name), "%s", name);
+}
+
+static void inherit(struct best *b, unsigned n)
+{
+	for (unsigned i = 1; i < n; i++)
+		if (b[i - 1].start > b[i].start) {
+			b[i].start = b[i - 1].start;
+			memcpy(b[i].name, b[i - 1].name, sizeof(b[i].name));
 		}
+}
+
+/* Lines "ADDRESS TYPE NAME [MODULE]", a hundred thousand and more. */
+static void read_names(struct best *b, unsigned n, FILE *f)
+{
+	char line[512];
+
+	while (n && fgets(line, sizeof(line), f)) {
+		char *at, *name;
+		uint64_t start = strtoull(line, &at, 16);
+
+		if (!start || *at != ' ' || !at[1] || !strchr("tTwW", at[1]) || at[2] != ' ')
+			continue;
+		name = at + 3;
+		name[strcspn(name, " \t\n")] = '\0';
+		offer(b, n, start, name);
+	}
+	inherit(b, n);
 }
 
 int host_addresses_names(const struct host_addresses *a,
@@ -102,18 +200,16 @@ int host_addresses_names(const struct host_addresses *a,
 {
 	struct best *b = calloc(a->n + 1, sizeof(*b));
 	FILE *f = fopen("/proc/kallsyms", "re");
-	char line[512], name[96], type;
-	unsigned long long start;
 	unsigned n = 0;
 	int ret = 0;
 
 	for (unsigned i = 0; b && i < HOST_ADDRESSES; i++)
 		if (a->slot[i])
 			b[n++].addr = a->slot[i];
-	while (b && f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%llx %c %95s", &start, &type, name) == 3 && start &&
-			strchr("tTwW", type))
-			offer(b, n, start, name);
+	if (b && f) {
+		qsort(b, n, sizeof(*b), by_addr);
+		read_names(b, n, f);
+	}
 	for (unsigned i = 0; !ret && b && i < n; i++)
 		if (*b[i].name)
 			ret = each(ctx, b[i].addr, b[i].name);

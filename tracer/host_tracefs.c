@@ -108,6 +108,21 @@ int host_instance_write(const struct host_instance *in, const char *file, const 
 	return ret;
 }
 
+char *host_instance_read(const struct host_instance *in, const char *file)
+{
+	return tracefs_instance_file_read(in->tracefs, file, NULL);
+}
+
+int host_instance_clear(const struct host_instance *in, const char *file)
+{
+	int fd = tracefs_instance_file_open(in->tracefs, file, O_WRONLY | O_TRUNC);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
 int host_instance_create(struct host_instance *in, const char *suffix, unsigned kib, struct err *e)
 {
 	char text[16];

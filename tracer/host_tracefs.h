@@ -39,6 +39,10 @@ bool host_instance_enable(struct host_instance *in, const char *system, const ch
 
 /* Writes a file of the instance. 0 or -errno. */
 int host_instance_write(const struct host_instance *in, const char *file, const char *text);
+/* Its text; the caller frees it. NULL: it cannot be read. */
+char *host_instance_read(const struct host_instance *in, const char *file);
+/* Empties a file that is a list. 0 or -errno. */
+int host_instance_clear(const struct host_instance *in, const char *file);
 
 /* Only these tasks, and (by fork) those that they will make. 0 or -errno. */
 int host_instance_tasks(const struct host_instance *in, const pid_t *task, size_t n);
