@@ -173,7 +173,7 @@ static int close_exit(struct host_rows *r, struct host_track *t, struct err *e)
 	return ret;
 }
 
-static struct host_track *own_track(struct host_rows *r, unsigned row)
+static struct host_track *own_track(const struct host_rows *r, unsigned row)
 {
 	return row < r->owns && r->own[row] ? &r->track[r->own[row] - 1] : NULL;
 }
@@ -187,6 +187,14 @@ int64_t host_rows_returned(struct host_rows *r, unsigned row)
 	t->own->returned = true;
 	t->own->reentered = 0;
 	return t->exit.id;
+}
+
+uint64_t host_rows_rip(const struct host_rows *r, unsigned row, int64_t exit_id)
+{
+	const struct host_track *t = own_track(r, row);
+
+	return t && t->exit.open && t->exit.id == exit_id && t->exit.present & 1 << 3 ? t->exit.rip
+										      : 0;
 }
 
 int host_rows_vmm(struct host_rows *r, unsigned row, int64_t exit_id,

@@ -49,6 +49,9 @@ unsigned host_rows_track(const struct host_rows *r, uint32_t task);
  * none goes on there, or KVM_RUN has returned from it before. */
 int64_t host_rows_returned(struct host_rows *r, unsigned row);
 
+/* Where the hardware found the instruction of an exit that host_rows_returned() gave; 0: not known. */
+uint64_t host_rows_rip(const struct host_rows *r, unsigned row, int64_t exit_id);
+
 /* What the VMM knows by now of an exit that host_rows_returned() gave. reenter: the time at which it calls
  * KVM_RUN again; 0: not yet. */
 int host_rows_vmm(struct host_rows *r, unsigned row, int64_t exit_id,

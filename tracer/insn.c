@@ -106,14 +106,29 @@ static bool fits(const struct decoded *d, const struct ew_exit_payload *p)
 	return p->space == EW_SPACE_MMIO ? fits_mmio(d, p) : fits_pio(d, p);
 }
 
-/* Are the bytes in front of the shorter reading nothing but prefixes of the longer one? */
+static bool same_operands(const struct decoded *a, const struct decoded *b)
+{
+	for (unsigned i = 0; i < a->insn.operand_count_visible; i++)
+		if (a->op[i].type != b->op[i].type || a->op[i].reg.value != b->op[i].reg.value ||
+			a->op[i].mem.segment != b->op[i].mem.segment ||
+			a->op[i].mem.base != b->op[i].mem.base ||
+			a->op[i].mem.index != b->op[i].mem.index)
+			return false;
+	return true;
+}
+
+/*
+ * Are the bytes in front of the shorter reading nothing but prefixes of the longer one, without effect? A REX prefix
+ * names other registers: 40 88 3e is "mov [rsi], dil", 88 3e "mov [rsi], bh".
+ */
 static bool same_but_prefixes(const struct decoded *longer, const struct decoded *shorter)
 {
 	unsigned extra = longer->insn.length - shorter->insn.length;
 
 	return longer->insn.mnemonic == shorter->insn.mnemonic &&
 	       longer->insn.opcode == shorter->insn.opcode &&
-	       longer->insn.raw.prefix_count >= extra + shorter->insn.raw.prefix_count;
+	       longer->insn.raw.prefix_count >= extra + shorter->insn.raw.prefix_count &&
+	       same_operands(longer, shorter);
 }
 
 /*
@@ -140,7 +155,21 @@ static int length_behind(const struct ew_exit_payload *p)
 	return found;
 }
 
-unsigned insn_locate(const struct ew_exit_payload *p, uint64_t *insn_rip, uint8_t insn[16])
+/* The fitting instruction that begins there and that RIP is at or right behind; its length, or 0. */
+static unsigned length_at(const struct ew_exit_payload *p, uint64_t rip)
+{
+	uint64_t behind = p->rip - rip;
+	struct decoded d;
+
+	if (behind > BEFORE || !(p->insn_ok & (behind ? 1 : 2)) ||
+		!decode(p->insn + BEFORE - behind, behind ? behind : AFTER, &d) || !fits(&d, p) ||
+		(behind && d.insn.length != behind))
+		return 0;
+	return d.insn.length;
+}
+
+unsigned insn_locate(
+	const struct ew_exit_payload *p, uint64_t hw_rip, uint64_t *insn_rip, uint8_t insn[16])
 {
 	struct decoded d;
 	unsigned at = 0;
@@ -148,6 +177,13 @@ unsigned insn_locate(const struct ew_exit_payload *p, uint64_t *insn_rip, uint8_
 
 	if ((p->space != EW_SPACE_PIO && p->space != EW_SPACE_MMIO) || !p->size)
 		return 0;
+	at = hw_rip ? length_at(p, hw_rip) : 0;
+	if (at) {
+		memset(insn, 0, 16);
+		memcpy(insn, p->insn + BEFORE - (p->rip - hw_rip), at);
+		*insn_rip = hw_rip;
+		return at;
+	}
 	if ((p->insn_ok & 2) && decode(p->insn + BEFORE, AFTER, &d) && fits(&d, p))
 		at = d.insn.length;
 	if (p->insn_ok & 1)

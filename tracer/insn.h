@@ -14,10 +14,12 @@
  * reports RIP at the instruction; KVM's emulator has already moved it on when it exits for a write
  * (x86_emulate_instruction(), arch/x86/kvm/x86.c). So both places are tried, and an instruction
  * counts only if its kind, direction, size and, where it is in the bytes, its port are those of the
- * access. Stores its address and bytes (16, zero-padded) and returns its length; 0, storing
- * nothing, if no instruction fits or several do.
+ * access. Several may, as long as nobody says where it began: hw_rip, which kvm_exit tells (0: it was not traced).
+ * Stores its address and bytes (16, zero-padded) and returns its length; 0, storing nothing, if no
+ * instruction fits or several do.
  */
-unsigned insn_locate(const struct ew_exit_payload *p, uint64_t *insn_rip, uint8_t insn[16]);
+unsigned insn_locate(
+	const struct ew_exit_payload *p, uint64_t hw_rip, uint64_t *insn_rip, uint8_t insn[16]);
 
 /* Intel syntax, e.g. "out dx, ax". `rip` serves relative operands. Returns the instruction's
  * length, or 0 with "(bad)" as text. */

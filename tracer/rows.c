@@ -81,7 +81,8 @@ static int give_vmm(struct rows *r, unsigned track, struct rows_exit *x, struct 
 		.reason = x->reason};
 	const uint8_t *insn;
 
-	vmm.insn_len = insn_memo_locate(r->memo, &x->p, &vmm.insn_rip, &insn);
+	vmm.insn_len = insn_memo_locate(
+		r->memo, &x->p, host_rows_rip(&r->host, track, x->id), &vmm.insn_rip, &insn);
 	if (vmm.insn_len > sizeof(vmm.insn))
 		vmm.insn_len = 0;
 	memcpy(vmm.insn, insn, vmm.insn_len);
@@ -109,7 +110,7 @@ static int store_exit(struct rows *r, unsigned track, struct rows_exit *x, struc
 	x->stored = true;
 	x->changed = false;
 	r->n.exits += !r->joined; /* else its id has counted it */
-	len = insn_memo_locate(r->memo, &x->p, &insn_rip, &insn);
+	len = insn_memo_locate(r->memo, &x->p, 0, &insn_rip, &insn);
 	bind_progress(s, STMT_EXIT, x);
 	store_int(s, STMT_EXIT, 7, x->id);
 	store_int(s, STMT_EXIT, 8, x->event_id);

@@ -33,12 +33,13 @@ static struct ew_exit_payload access_with(
 
 #define ACCESS(before, after) access_with(before, sizeof(before) - 1, after, sizeof(after) - 1)
 
-static void expect(const struct ew_exit_payload *p, uint64_t rip, const char *text)
+static void expect_with(
+	const struct ew_exit_payload *p, uint64_t hw_rip, uint64_t rip, const char *text)
 {
 	uint8_t insn[16];
 	uint64_t found = 0;
 	char got[INSN_TEXT_MAX];
-	unsigned len = insn_locate(p, &found, insn);
+	unsigned len = insn_locate(p, hw_rip, &found, insn);
 
 	assert_int_equal(insn_format(insn, len, found, got, sizeof(got)), len);
 	assert_string_equal(got, text);
@@ -47,12 +48,17 @@ static void expect(const struct ew_exit_payload *p, uint64_t rip, const char *te
 		assert_int_equal(insn[i], 0);
 }
 
+static void expect(const struct ew_exit_payload *p, uint64_t rip, const char *text)
+{
+	expect_with(p, 0, rip, text);
+}
+
 static void expect_none(const struct ew_exit_payload *p)
 {
 	uint8_t insn[16];
 	uint64_t found;
 
-	assert_int_equal(insn_locate(p, &found, insn), 0);
+	assert_int_equal(insn_locate(p, 0, &found, insn), 0);
 }
 
 /* VT-x and SVM leave RIP at the OUT, KVM's emulator behind it. */
@@ -169,6 +175,42 @@ static void mmio(void **state)
 	expect(&p, RIP - 2, "mov [rsi], edi");
 }
 
+/* REX names other registers; and it may be the last byte of what stands in front. */
+static void a_rex_prefix_is_ambiguous(void **state)
+{
+	struct ew_exit_payload p = ACCESS("\x40\x88\x3e", "\xc3");
+
+	(void)state;
+	p.space = EW_SPACE_MMIO;
+	p.size = 1;
+	expect_none(&p);
+	expect_with(&p, RIP - 3, RIP - 3, "mov [rsi], dil");
+	expect_with(&p, RIP - 2, RIP - 2, "mov [rsi], bh");
+	p = ACCESS("\x41\x89\x00", "\xc3");
+	p.space = EW_SPACE_MMIO;
+	p.size = 4;
+	expect_none(&p);
+	p = ACCESS("\x41\xee", "\xc3"); /* it has no effect on OUT */
+	p.size = 1;
+	expect(&p, RIP - 1, "out dx, al");
+}
+
+/* What kvm_exit says decides, as long as an instruction is there that makes the access. */
+static void the_hardware_says_where(void **state)
+{
+	struct ew_exit_payload p = ACCESS("\xee", "\xee");
+
+	(void)state;
+	p.size = 1;
+	expect_with(&p, RIP, RIP, "out dx, al");
+	expect_with(&p, RIP - 1, RIP - 1, "out dx, al");
+	p = ACCESS("\x66\xef", "\xc3");
+	expect_with(&p, RIP - 1, RIP - 2, "out dx, ax");
+	expect_with(&p, RIP, RIP - 2, "out dx, ax");
+	expect_with(&p, RIP - 100, RIP - 2, "out dx, ax");
+	expect_with(&p, RIP + 1, RIP - 2, "out dx, ax");
+}
+
 static void other_exits_have_none(void **state)
 {
 	struct ew_exit_payload p = ACCESS("\x66\xef", "\xc3");
@@ -205,6 +247,8 @@ int main(void)
 		cmocka_unit_test(byte_that_looks_like_a_prefix),
 		cmocka_unit_test(string_io),
 		cmocka_unit_test(mmio),
+		cmocka_unit_test(a_rex_prefix_is_ambiguous),
+		cmocka_unit_test(the_hardware_says_where),
 		cmocka_unit_test(other_exits_have_none),
 		cmocka_unit_test(bad_bytes_have_no_text),
 	};
