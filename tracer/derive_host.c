@@ -52,10 +52,10 @@ static bool is_access(const struct writer *w, const struct event_row *ev, size_t
 static size_t first_of_exit(const struct writer *w, size_t run_exit)
 {
 	int64_t track = w->ev[run_exit].track;
-	size_t found = run_exit;
+	size_t found = run_exit, from = run_exit < w->in_front ? 0 : w->in_front;
 	bool hw = false;
 
-	for (size_t i = run_exit; i-- > w->in_front;) {
+	for (size_t i = run_exit; i-- > from;) {
 		const struct event_row *ev = &w->ev[i];
 
 		if (ev->track != track || ev->kind == EW_SCHED_SWITCH ||
@@ -128,7 +128,7 @@ int derive_host_load(struct writer *w)
 	}
 	if (w->n)
 		memset(h->lead, 0, w->n * sizeof(*h->lead));
-	for (size_t i = w->in_front; i < w->n; i++) {
+	for (size_t i = 0; i < w->n; i++) {
 		size_t first = w->ev[i].kind == EW_RUN_EXIT ? first_of_exit(w, i) : i;
 
 		if (first != i)

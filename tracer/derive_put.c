@@ -188,11 +188,12 @@ static int prepare_reads(struct writer *w)
 		derive_numbered_sql(numbered, sizeof(numbered)), host);
 	ret = sql_prepare(w->d->db, &w->events, w->d->e, sql);
 	snprintf(sql, sizeof(sql),
-		"SELECT " EVENT_COLUMNS " FROM event WHERE id BETWEEN ?1 AND ?2 AND (track = ?3 AND"
-		" exit_id = ?4 AND kind IN (%d, %d, %d, %d, %d, %d, %d, %d, %d, %d) OR id IN (?5,"
-		" ?6)) ORDER BY id",
+		"SELECT " EVENT_COLUMNS " FROM event WHERE id BETWEEN min(?1, coalesce((SELECT"
+		" event_id FROM vm_exit WHERE id = ?4), ?1)) AND ?2 AND (track = ?3 AND"
+		" exit_id = ?4 AND (kind IN (%d, %d, %d, %d, %d, %d, %d, %d, %d, %d)"
+		" OR kind >= %d AND id < ?7) OR id IN (?5, ?6)) ORDER BY id",
 		EW_RUN_EXIT, EW_DISPATCH, EW_SNAPSHOT, EW_TASK, EW_STACK_PART, EW_QUEUE_NOTIFY,
-		EW_IO_SIGNAL, EW_IO_SIGNAL_RET, EW_DISPATCH_END, EW_RUN_ENTER);
+		EW_IO_SIGNAL, EW_IO_SIGNAL_RET, EW_DISPATCH_END, EW_RUN_ENTER, EW_KVM_ENTRY);
 	if (!ret)
 		ret = sql_prepare(w->d->db, &w->prefix, w->d->e, sql);
 	if (!ret)

@@ -373,6 +373,8 @@ static int load_prefix(struct writer *w)
 	sqlite3_bind_int64(w->prefix, 4, w->kick ? w->kick->exit_id : 0);
 	sqlite3_bind_int64(w->prefix, 5, notified);
 	sqlite3_bind_int64(w->prefix, 6, r->wake.event);
+	/* Of the host's tracepoints those up to the return: what follows is of other requests. */
+	sqlite3_bind_int64(w->prefix, 7, w->kick ? w->kick->exit.event : 0);
 	ret = load_rows(w, w->prefix);
 	w->in_front = w->n;
 	return ret;

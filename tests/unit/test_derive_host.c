@@ -201,12 +201,54 @@ static void no_cpu(void **state)
 		"2\n");
 }
 
+/* Two requests of one kick: the exit is each one's, what was done for the first is not the second's. */
+static void one_exit_for_two(void **state)
+{
+	struct tape *t = *state;
+	int64_t kick_exit;
+
+	trace_meta(t);
+	run_enter(t, 1100);
+	HOST(t, 1110, 0, KVM_ENTRY, 0, 0, 0x401000);
+	kick_exit = t->exit_id + 1;
+	HOST(t, 1900, 0, HOST_FUNC, 0x100, 0x200);
+	HOST(t, 1910, kick_exit, KVM_EXIT, kick_exit, 1, 30, IOWRITE16 + 6, 0xc0100001);
+	HOST(t, 1920, kick_exit, HOST_FUNC, 0x300, 0x200);
+	HOST(t, 1925, kick_exit, KVM_PIO, 1, 0xc010, 2, 1, 0);
+	HOST(t, 1930, kick_exit, KVM_USERSPACE_EXIT, 2, 0);
+	kick(t, 2000, 1, 2);
+	sql(t, "UPDATE vm_exit SET event_id = (SELECT id FROM event WHERE ts = 1910) WHERE id = %d",
+		(int)kick_exit);
+	HOST(t, 2190, kick_exit, KVM_SET_IRQ, 4, 0, 0); /* in the first one's time */
+	serve(t, 2200, 1, 0x9000);
+	serve(t, 2600, 2, 0xa000);
+	raise_irq(t, 3000);
+	run_enter(t, 3400);
+	HOST(t, 3410, kick_exit, KVM_ENTRY, kick_exit, 0, IOWRITE16 + 8);
+	isr_exit(t, 4000);
+	derive(t);
+	expect_lines(t, "SELECT t_first FROM request", "1100\n2550\n");
+	expect_lines(t,
+		"SELECT substr(text, 1, 18) FROM v_step WHERE request_id = 2 AND (stage IN (3, 4)"
+		" OR text LIKE 'out dx%' OR text LIKE 'kvm_set_irq%') ORDER BY n",
+		"out dx, ax (66 ef)\n"
+		"kvm_exit:  (port 0\n"
+		"unknown 768(), cal\n"
+		"kvm_pio: write of \n"
+		"kvm_userspace_exit\n"
+		"KVM_RUN returns: K\n"
+		"port 0xc010 is vir\n"
+		"512 bytes of guest\n");
+	expect_lines(t, BUDGET_ERRORS, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TAPE_TEST(steps_of_a_traced_write),
 		TAPE_TEST(nothing_below),
 		TAPE_TEST(functions_lead),
+		TAPE_TEST(one_exit_for_two),
 		TAPE_TEST(no_cpu),
 	};
 
