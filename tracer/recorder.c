@@ -157,6 +157,14 @@ uint64_t recorder_backlog(const struct recorder *r)
 	return slots;
 }
 
+bool recorder_behind(const struct recorder *r)
+{
+	for (unsigned i = 0; i < r->tracks; i++)
+		if (ring_used(&r->track[i]->ring) > r->track[i]->ring.mask / 2)
+			return true;
+	return false;
+}
+
 int recorder_stop(struct recorder *r, struct err *e)
 {
 	struct err why = {""};

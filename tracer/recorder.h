@@ -62,6 +62,8 @@ int recorder_status(const struct recorder *r);
 
 /* 64-byte slots that the writer has not taken yet, over all tracks: for a source that can wait. */
 uint64_t recorder_backlog(const struct recorder *r);
+/* Is a track's ring more than half full? */
+bool recorder_behind(const struct recorder *r);
 
 int recorder_stop(struct recorder *r, struct err *e);
 int recorder_finish(struct recorder *r, struct err *e);

@@ -79,13 +79,18 @@ static int sample_cmdline(struct run *r, struct err *e)
 	return 0;
 }
 
-/* Linux takes the last of two equal words. A kernel of -k gets what the user says, nothing else. */
+/*
+ * Linux takes the last of two equal words. A kernel of -k gets what the user says, and with --guest-events
+ * the word for its init that asks for the agent.
+ */
 static int linux_cmdline(struct run *r, struct err *e)
 {
 	const struct run_options *o = r->o;
 	const char *ours = o->linux_demo ? RUN_LINUX_WORDS : "";
+	const char *agent = o->guest_events ? GUEST_PORT_WORD : "";
 
-	if (asprintf(&r->cmdline, "%s%s%s", ours, *ours && *o->append ? " " : "", o->append) >= 0)
+	if (asprintf(&r->cmdline, "%s%s%s%s%s", ours, *ours && *agent ? " " : "", agent,
+		    (*ours || *agent) && *o->append ? " " : "", o->append) >= 0)
 		return 0;
 	r->cmdline = NULL;
 	return err_set(e, -ENOMEM, "out of memory: free some");
@@ -331,6 +336,7 @@ static int run_all(struct run *r, struct err *e)
 		.cpu = o->cpu,
 		.drives = o->drives.choice,
 		.disks = o->disks,
+		.guest_events = o->guest_events,
 		.output = &r->output,
 	};
 	for (unsigned i = 0; i < o->disks; i++)

@@ -161,6 +161,7 @@ static void meta_machine(struct steps *s, const struct machine *m, const struct 
 	META(s, "registers", "%s",
 		m->cpus.vcpu[0].sync_regs & KVM_SYNC_X86_REGS ? "KVM_CAP_SYNC_REGS"
 							      : "KVM_GET_REGS");
+	META(s, "guest_events", "%s", c->guest_events ? "on" : "off");
 	META(s, "timeout_s", "%u", d->timeout);
 	if (d->ring_slots)
 		META(s, "ring_slots", "%zu", d->ring_slots);
@@ -214,6 +215,9 @@ static void devices(struct steps *s, const struct machine *m, bool is_linux)
 		snprintf(text, sizeof(text), "virtio-blk, %s", drives_transport(&m->drives.choice));
 		step(s, recorder_device(s->r, d->device, d->name, text));
 	}
+	if (m->port.device)
+		step(s, recorder_device(s->r, m->port.device, GUEST_PORT_NAME,
+				"virtio-console, the port of the guest's agent"));
 	for (unsigned i = 0; i < m->bus.count; i++) {
 		const struct bus_region *g = &m->bus.region[i];
 

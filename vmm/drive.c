@@ -4,46 +4,13 @@
 
 #include <errno.h>
 #include <linux/virtio_ids.h>
-#include <linux/virtio_mmio.h>
-#include <linux/virtio_pci.h>
 #include <string.h>
 
-#include "guest_abi.h"
-#include "layout.h"
-
 #define QUEUE 0
-#define LEGACY_CLASS_REV 0x01800000u /* mass storage, other; revision 0 */
-#define MODERN_CLASS_REV 0x01800001u
+#define CLASS_CODE 0x018000u /* mass storage, other */
 
 /* The recording's number of the first disk, in all recordings; the others come behind other devices. */
 enum { FIRST_DEVICE = 1 };
-/* Interrupt lines of the first IOAPIC beyond those that a PC's 8259s know. */
-enum { SECOND_GSI = 16 };
-enum { LEGACY_PORTS = 0x80, MMIO_STEP = 0x1000 };
-
-static unsigned gsi_of(unsigned number)
-{
-	return number ? SECOND_GSI + number - 1 : EW_VIRTIO_BLK_IRQ;
-}
-
-static unsigned devfn_of(unsigned number)
-{
-	return EW_VIRTIO_BLK_DEVFN + (number << 3);
-}
-
-static uint32_t mmio_of(unsigned number)
-{
-	return LAYOUT_VIRTIO_MMIO + number * MMIO_STEP;
-}
-
-void drive_acpi(unsigned number, enum drive_transport transport, struct acpi_config *acpi)
-{
-	if (transport == DRIVE_MMIO)
-		acpi->mmio[acpi->mmio_count++] = (struct acpi_mmio){
-			.base = mmio_of(number), .len = VIRTIO_MMIO_LEN, .gsi = gsi_of(number)};
-	else
-		acpi->pci_gsi[devfn_of(number) >> 3] = (uint8_t)gsi_of(number);
-}
 
 int drive_open(struct drive *d, unsigned number, const struct drive_image *image, struct err *e)
 {
@@ -69,7 +36,7 @@ static void resampled(void *ctx, struct probe *p, uint64_t count)
 static int wire_line(
 	struct drive *d, const struct drive_shared *s, struct irq_line **line, struct err *e)
 {
-	unsigned gsi = gsi_of(d->number);
+	unsigned gsi = virtio_slot_gsi(d->number);
 	int rc;
 
 	if (s->choice->irq != DRIVE_IRQ_IRQFD) {
@@ -89,7 +56,7 @@ static int wire_messages(
 	struct drive *d, const struct drive_shared *s, struct msi_sink **sink, struct err *e)
 {
 	*sink = NULL;
-	if (s->choice->transport != DRIVE_MODERN || s->choice->irq == DRIVE_IRQ_LINE)
+	if (s->choice->transport != VIRTIO_MODERN || s->choice->irq == DRIVE_IRQ_LINE)
 		return 0;
 	if (s->choice->irq == DRIVE_IRQ_MSIX) {
 		kvm_msi_init(&d->messages, s->vm->fd, d->device, s->env->probe);
@@ -109,42 +76,9 @@ static int attach_transport(struct drive *d, const struct drive_shared *s, struc
 
 	if (rc)
 		return rc;
-	switch (s->choice->transport) {
-	case DRIVE_LEGACY:
-		return virtio_pci_legacy_attach(&d->transport.legacy, dev, d->name,
-			VIRTIO_TRANS_ID_BLOCK, LEGACY_CLASS_REV, s->pci, s->bus,
-			devfn_of(d->number),
-			(uint16_t)(EW_VIRTIO_BLK_IOBASE + d->number * LEGACY_PORTS), e);
-	case DRIVE_MODERN:
-		return virtio_pci_modern_attach(&d->transport.modern, dev, d->name,
-			MODERN_CLASS_REV, sink, s->pci, s->bus, devfn_of(d->number),
-			LAYOUT_PCI_BARS + d->number * VIRTIO_PCI_MODERN_BAR_LEN, e);
-	default:
-		return virtio_mmio_attach(
-			&d->transport.mmio, dev, d->name, s->bus, mmio_of(d->number), e);
-	}
-}
-
-/* The write that the transport's notify register takes. */
-static struct doorbell_where notify_register(struct drive *d, enum drive_transport transport)
-{
-	switch (transport) {
-	case DRIVE_LEGACY:
-		return (struct doorbell_where){.space = EW_SPACE_PIO,
-			.addr = d->transport.legacy.function.bar_base[0] + VIRTIO_PCI_QUEUE_NOTIFY,
-			.size = 2,
-			.value = QUEUE};
-	case DRIVE_MODERN: /* the address alone says which queue */
-		return (struct doorbell_where){.space = EW_SPACE_MMIO,
-			.addr = virtio_pci_modern_notify_address(&d->transport.modern, QUEUE),
-			.size = 2,
-			.any = true};
-	default:
-		return (struct doorbell_where){.space = EW_SPACE_MMIO,
-			.addr = (uint64_t)mmio_of(d->number) + VIRTIO_MMIO_QUEUE_NOTIFY,
-			.size = 4,
-			.value = QUEUE};
-	}
+	return virtio_slot_attach(&d->slot, d->number, s->choice->transport,
+		&(struct virtio_slot_name){d->name, VIRTIO_TRANS_ID_BLOCK, CLASS_CODE}, dev, sink,
+		s->pci, s->bus, e);
 }
 
 /*
@@ -155,28 +89,28 @@ static void legacy_decodes(void *ctx)
 {
 	struct drive *d = ctx;
 
-	(void)doorbell_set(&d->doorbell, pci_function_io_enabled(&d->transport.legacy.function));
+	(void)doorbell_set(&d->doorbell, pci_function_io_enabled(&d->slot.at.legacy.function));
 }
 
 static void modern_decodes(void *ctx)
 {
 	struct drive *d = ctx;
 
-	(void)doorbell_set(&d->doorbell, pci_function_mem_enabled(&d->transport.modern.function));
+	(void)doorbell_set(&d->doorbell, pci_function_mem_enabled(&d->slot.at.modern.function));
 }
 
 static int hang_doorbell(struct drive *d, const struct drive_shared *s, struct err *e)
 {
-	const struct doorbell_where where = notify_register(d, s->choice->transport);
+	const struct doorbell_where where = virtio_slot_notify(&d->slot, QUEUE);
 	int rc;
 
 	doorbell_init(&d->doorbell, s->vm, &where, d->kick.fd[EW_KICK_VIA_IOEVENTFD]);
-	if (s->choice->transport == DRIVE_LEGACY) {
-		d->transport.legacy.function.decode_changed = legacy_decodes;
-		d->transport.legacy.function.decode_ctx = d;
-	} else if (s->choice->transport == DRIVE_MODERN) {
-		d->transport.modern.function.decode_changed = modern_decodes;
-		d->transport.modern.function.decode_ctx = d;
+	if (s->choice->transport == VIRTIO_LEGACY) {
+		d->slot.at.legacy.function.decode_changed = legacy_decodes;
+		d->slot.at.legacy.function.decode_ctx = d;
+	} else if (s->choice->transport == VIRTIO_MODERN) {
+		d->slot.at.modern.function.decode_changed = modern_decodes;
+		d->slot.at.modern.function.decode_ctx = d;
 	}
 	rc = doorbell_set(&d->doorbell, true);
 	return rc ? err_set(e, rc, "KVM_IOEVENTFD for %s failed (%s): use --kick exit", d->name,

@@ -3,20 +3,16 @@
 #ifndef EXITWALK_VMM_DRIVE_H
 #define EXITWALK_VMM_DRIVE_H
 
-#include "acpi.h"
 #include "doorbell.h"
 #include "io_kick.h"
 #include "irqfd.h"
 #include "kvm_irq.h"
 #include "kvm_msi.h"
 #include "virtio_blk.h"
-#include "virtio_mmio.h"
-#include "virtio_pci_legacy.h"
-#include "virtio_pci_modern.h"
+#include "virtio_slot.h"
 
-#define DRIVES_MAX 8
+#define DRIVES_MAX VIRTIO_SLOT_DISKS
 
-enum drive_transport { DRIVE_LEGACY, DRIVE_MODERN, DRIVE_MMIO };
 /* How a notify arrives: KVM_RUN returns for it, or KVM signals an eventfd. */
 enum drive_kick { DRIVE_KICK_EXIT, DRIVE_KICK_IOEVENTFD };
 /* How an interrupt leaves: a line by KVM_IRQ_LINE; an eventfd (for MSI-X where the transport has it,
@@ -28,9 +24,9 @@ enum drive_io { DRIVE_IO_VCPU, DRIVE_IO_THREAD, DRIVE_IO_THREAD_PLAIN };
 
 /* The same for all disks of a machine. */
 struct drive_choice {
-	enum drive_transport transport;
+	enum virtio_transport transport;
 	enum drive_kick kick; /* IOEVENTFD: needs an I/O thread */
-	enum drive_irq irq;   /* MSIX: needs DRIVE_MODERN */
+	enum drive_irq irq;   /* MSIX: needs VIRTIO_MODERN */
 	enum drive_io io;
 	bool event_idx, indirect; /* features that are offered */
 };
@@ -59,11 +55,7 @@ struct drive {
 	char name[16];           /* "virtio-blk0" */
 	struct disk disk;
 	struct virtio_blk blk;
-	union {
-		struct virtio_pci_legacy legacy;
-		struct virtio_pci_modern modern;
-		struct virtio_mmio mmio;
-	} transport;
+	struct virtio_slot slot;
 	struct kvm_irq line;
 	struct kvm_msi_sink messages;
 	struct irqfd_line irqfd_line;
@@ -78,8 +70,5 @@ int drive_open(struct drive *d, unsigned number, const struct drive_image *image
 int drive_attach(struct drive *d, const struct drive_shared *s, struct err *e);
 /* When neither a vCPU nor the I/O thread runs. */
 void drive_close(struct drive *d);
-
-/* What ACPI has to say of the disk with this number. */
-void drive_acpi(unsigned number, enum drive_transport transport, struct acpi_config *acpi);
 
 #endif

@@ -17,11 +17,11 @@ static int find(const char *word, const char *const *list, size_t n)
 const char *drive_option_virtio(struct drive_options *o, const char *word)
 {
 	static const char *const words[] = {
-		[DRIVE_LEGACY] = "legacy", [DRIVE_MODERN] = "modern", [DRIVE_MMIO] = "mmio"};
+		[VIRTIO_LEGACY] = "legacy", [VIRTIO_MODERN] = "modern", [VIRTIO_MMIO] = "mmio"};
 	int n = FIND(word, words);
 
 	if (n >= 0)
-		o->choice.transport = (enum drive_transport)n;
+		o->choice.transport = (enum virtio_transport)n;
 	return n < 0 ? "legacy, modern or mmio" : NULL;
 }
 
@@ -67,12 +67,12 @@ const char *drive_options_finish(struct drive_options *o, bool is_linux)
 {
 	struct drive_choice *c = &o->choice;
 
-	if (c->transport != DRIVE_LEGACY && !is_linux)
+	if (c->transport != VIRTIO_LEGACY && !is_linux)
 		return "the built-in guest knows legacy virtio only: leave out --virtio, or boot "
 		       "Linux by -k or --linux";
-	if (!o->irq_given && c->transport == DRIVE_MODERN)
+	if (!o->irq_given && c->transport == VIRTIO_MODERN)
 		c->irq = DRIVE_IRQ_MSIX;
-	if (c->irq == DRIVE_IRQ_MSIX && c->transport != DRIVE_MODERN)
+	if (c->irq == DRIVE_IRQ_MSIX && c->transport != VIRTIO_MODERN)
 		return "only modern PCI has MSI-X here: add --virtio modern, or leave out --irq msix";
 	if (!o->io_given && c->kick == DRIVE_KICK_IOEVENTFD)
 		c->io = DRIVE_IO_THREAD;

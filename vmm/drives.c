@@ -47,7 +47,7 @@ static int check_kvm(const struct drive_choice *c, const struct kvm *k, struct e
 	rc = need(k, KVM_HAS_IRQFD, "--irq irqfd", "--irq line", e);
 	if (rc == 0)
 		rc = need(k, KVM_HAS_IRQFD_RESAMPLE, "--irq irqfd", "--irq line", e);
-	if (rc == 0 && c->transport == DRIVE_MODERN)
+	if (rc == 0 && c->transport == VIRTIO_MODERN)
 		rc = need(k, KVM_HAS_IRQ_ROUTING, "--irq irqfd with --virtio modern", "--irq msix",
 			e);
 	return rc;
@@ -126,9 +126,9 @@ void drives_destroy(struct drives *d)
 
 const char *drives_transport(const struct drive_choice *c)
 {
-	static const char *const word[] = {[DRIVE_LEGACY] = "legacy PCI",
-		[DRIVE_MODERN] = "modern PCI",
-		[DRIVE_MMIO] = "MMIO"};
+	static const char *const word[] = {[VIRTIO_LEGACY] = "legacy PCI",
+		[VIRTIO_MODERN] = "modern PCI",
+		[VIRTIO_MMIO] = "MMIO"};
 
 	return word[c->transport];
 }
@@ -147,8 +147,8 @@ const char *drives_interrupt(const struct drive_choice *c)
 	case DRIVE_IRQ_MSIX:
 		return "KVM_SIGNAL_MSI for MSI-X (no irqfd)";
 	default:
-		return c->transport == DRIVE_MODERN ? "irqfd for MSI-X"
-						    : "irqfd for the line, with resampling";
+		return c->transport == VIRTIO_MODERN ? "irqfd for MSI-X"
+						     : "irqfd for the line, with resampling";
 	}
 }
 

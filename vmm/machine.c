@@ -58,6 +58,7 @@ static int create_devices(struct machine *m, const struct machine_config *c, str
 		.next_request = &m->next_request,
 		.stop = &m->cpus.stop.why,
 	};
+	unsigned next_device = c->is_linux ? MACHINE_DEV_END : MACHINE_DEV_ACPI;
 	int rc;
 
 	kvm_irq_init(&m->uart_irq, m->kvm.vm_fd, EW_COM1_IRQ, MACHINE_DEV_COM1, &m->turn.probe);
@@ -87,8 +88,11 @@ static int create_devices(struct machine *m, const struct machine_config *c, str
 	rc = pci_host_create(&m->pci, &m->bus, &m->turn.probe, e);
 	if (rc)
 		return rc;
-	return drives_attach(&m->drives, &m->kvm, &env, &m->turn, m->pci, &m->bus,
-		c->is_linux ? MACHINE_DEV_END : MACHINE_DEV_ACPI, e);
+	rc = drives_attach(&m->drives, &m->kvm, &env, &m->turn, m->pci, &m->bus, next_device, e);
+	if (rc || !c->guest_events)
+		return rc;
+	return guest_port_attach(&m->port, next_device + (c->disks ? c->disks - 1 : 0), &c->drives,
+		&env, m->kvm.vm_fd, m->pci, &m->bus, e);
 }
 
 /* The tables come first: the zero page points to them. */
@@ -107,7 +111,9 @@ static int load_linux(
 	int rc;
 
 	for (unsigned i = 0; i < c->disks; i++)
-		drive_acpi(i, c->drives.transport, &acpi);
+		virtio_slot_acpi(i, c->drives.transport, &acpi);
+	if (c->guest_events)
+		virtio_slot_acpi(VIRTIO_SLOT_GUEST_PORT, c->drives.transport, &acpi);
 	rc = acpi_build(&m->mem, &acpi, &rsdp, e);
 	if (rc == 0)
 		rc = linux_boot(&m->mem, &files, c->cmdline, rsdp, &start, e);
@@ -212,6 +218,7 @@ void machine_record(struct machine *m, unsigned vcpu, struct probe *p, const str
 {
 	m->cpus.vcpu[vcpu].probe = p;
 	m->cpus.vcpu[vcpu].recorder = r;
+	m->port.recorder = r;
 }
 
 int machine_start_io(struct machine *m, struct probe *p, struct err *e)

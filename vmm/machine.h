@@ -8,13 +8,15 @@
 #include "drives.h"
 #include "guest_kernel.h"
 #include "guest_output.h"
+#include "guest_port.h"
 #include "kvm.h"
 #include "kvm_irq.h"
 #include "marker.h"
 #include "pci.h"
 #include "uart.h"
 
-/* Devices as events number them: DEVICE(ID, number, name, model). Those of the disks are in drive.c. */
+/* Devices as events number them: DEVICE(ID, number, name, model). Those of the disks are in drive.c; the guest's
+ * port comes behind them. */
 #define MACHINE_DEVICES(DEVICE)                                                                    \
 	DEVICE(COM1, 2, "com1", "16550A serial port")                                              \
 	DEVICE(PCI, 3, "pci0", "PCI host bridge, configuration mechanism 1")                       \
@@ -41,6 +43,7 @@ struct machine_config {
 	struct drive_choice drives; /* how the disks are attached */
 	struct drive_image disk[DRIVES_MAX];
 	unsigned disks;
+	bool guest_events;           /* the port of the guest's agent is there */
 	struct guest_output *output; /* of the serial port; borrowed */
 };
 
@@ -52,6 +55,7 @@ struct machine {
 	struct guest_mem mem;
 	struct bus bus;
 	struct drives drives;
+	struct guest_port port; /* device 0: there is none */
 	struct cpus cpus;
 	struct guest_kernel linux_kernel; /* looked at only if the guest is Linux */
 	struct kvm_irq uart_irq;

@@ -35,6 +35,7 @@ enum {
 	KEY_NO_CONSOLE,
 	KEY_HOST_TRACE,
 	KEY_HOST_FUNCTIONS,
+	KEY_GUEST_EVENTS,
 };
 
 static const struct argp_option options[] = {
@@ -50,6 +51,10 @@ static const struct argp_option options[] = {
 	{"host-functions", KEY_HOST_FUNCTIONS, NULL, 0,
 		"Record which functions of KVM ran, too, by the kernel's function tracer; implies "
 		"--host-trace on",
+		1},
+	{"guest-events", KEY_GUEST_EVENTS, NULL, 0,
+		"Record what a Linux guest's kernel traces of itself, too: a virtio console port for an "
+		"agent in the guest, which --linux has in its initramfs",
 		1},
 	{"linux", KEY_LINUX, NULL, 0,
 		"Boot the distribution's Linux kernel (from /boot, else downloaded) with a small "
@@ -200,6 +205,9 @@ static void finish(struct argp_state *state, struct run_options *o)
 			"-k and -i, or leave out --linux");
 	if (o->symbols && !is_linux)
 		argp_error(state, "--symbols is for a Linux kernel: give one by -k, or --linux");
+	if (o->guest_events && !is_linux)
+		argp_error(
+			state, "--guest-events is for a Linux kernel: give one by -k, or --linux");
 	if (o->initrd && !o->kernel)
 		argp_error(state, "-i is for a Linux kernel: give one by -k");
 	if (o->repeat && is_linux)
@@ -298,6 +306,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_HOST_FUNCTIONS:
 		o->host_functions = true;
+		break;
+	case KEY_GUEST_EVENTS:
+		o->guest_events = true;
 		break;
 	case KEY_HOST_TRACE:
 		host_trace(state, o, arg);

@@ -30,6 +30,8 @@ static void reset(struct virtio_device *dev)
 		virtq_reset(&dev->queue[i]);
 	virtio_device_accept_all(dev, 0);
 	lower(dev);
+	if (dev->forget)
+		dev->forget(dev);
 }
 
 void virtio_device_offer(struct virtio_device *dev, uint64_t features)

@@ -63,6 +63,8 @@ struct virtio_device {
 	 * much is in flight; it will be called again when something has been completed.
 	 */
 	bool (*process)(struct virtio_device *dev, struct virtq *q);
+	/* The driver reset the device, which forgets what it was told. NULL: nothing was. */
+	void (*forget)(struct virtio_device *dev);
 	unsigned in_flight; /* requests that the host is at work on */
 	unsigned draining;  /* how many wait until that is none: nothing is taken meanwhile */
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Makes an initramfs of busybox, our init and writer, and the kernel modules that a virtio disk needs.
-# Needs no root: what has to be a device node is made by the kernel (devtmpfs).
+# Makes an initramfs of busybox, our init and writer, and the kernel modules that a virtio disk needs; with
+# the agent of --guest-events and what that needs, if it is beside the writer. Needs no root: what has to be
+# a device node is made by the kernel (devtmpfs).
 #
 #   mkinitramfs.sh MODULES_DIRECTORY WRITER OUT.cpio
 set -euo pipefail
@@ -10,6 +11,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 wanted=(virtio_pci virtio_blk)
 # Built into some kernels, absent from others; used when they are there.
 optional=(virtio_mmio ext4)
+# Loaded only where the agent is started.
+for_agent=(virtio_console)
 
 die() {
 	echo "mkinitramfs.sh: $*" >&2
@@ -52,7 +55,7 @@ unpack() {
 	esac
 }
 
-# Adds a module behind those that it depends on. depmod has not run on an unpacked package, so what a
+# Adds a module to the list $order, behind those that it depends on. depmod has not run on an unpacked package, so what a
 # module needs is read from itself: "depends=a,b" among the NUL-separated words of .modinfo.
 add_module() {
 	local name=${1//-/_} file depends
@@ -69,16 +72,26 @@ add_module() {
 	for needed in ${depends//,/ }; do
 		add_module "$needed" || die "$name needs the module $needed, which $modules lacks"
 	done
-	echo "$name" >>"$root/modules/order"
+	echo "$name" >>"$order"
 }
 
-: >"$root/modules/order"
+order=$root/modules/order
+: >"$order"
 for name in "${wanted[@]}"; do
 	add_module "$name" || die "$modules has no $name: give a kernel with virtio"
 done
 for name in "${optional[@]}"; do
 	add_module "$name" || true
 done
+agent=$(dirname "$writer")/agent
+if [ -x "$agent" ]; then
+	order=$root/modules/agent
+	: >"$order"
+	for name in "${for_agent[@]}"; do
+		add_module "$name" || true
+	done
+	install -m 755 "$agent" "$root/bin/agent"
+fi
 
 install -m 755 "$busybox" "$root/bin/busybox"
 install -m 755 "$writer" "$root/bin/writer"

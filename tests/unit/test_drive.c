@@ -87,7 +87,7 @@ static int add(unsigned i, struct err *e)
 /* All eight of them, in each transport with most regions: nothing overlaps, and numbers have no gap. */
 static void test_eight(void **state)
 {
-	enum drive_transport transport = *(enum drive_transport *)*state;
+	enum virtio_transport transport = *(enum virtio_transport *)*state;
 	struct acpi_config acpi = {0};
 
 	setup(NULL);
@@ -98,7 +98,7 @@ static void test_eight(void **state)
 	for (unsigned i = 0; i < DRIVES_MAX; i++) {
 		assert_int_equal(add(i, NULL), 0);
 		assert_int_equal(f.drive[i].device, i ? 5 + i : 1);
-		drive_acpi(i, transport, &acpi);
+		virtio_slot_acpi(i, transport, &acpi);
 	}
 	assert_int_equal(f.vm.ioeventfds, DRIVES_MAX);
 	for (unsigned i = 0; i < DRIVES_MAX; i++) {
@@ -106,16 +106,16 @@ static void test_eight(void **state)
 		bool pio = k->flags & KVM_IOEVENTFD_FLAG_PIO;
 		const struct bus_region *r = bus_find(
 			&f.bus, pio ? EW_SPACE_PIO : EW_SPACE_MMIO, k->addr, k->len);
-		unsigned gsi = transport == DRIVE_MMIO ? acpi.mmio[i].gsi : acpi.pci_gsi[i + 1];
+		unsigned gsi = transport == VIRTIO_MMIO ? acpi.mmio[i].gsi : acpi.pci_gsi[i + 1];
 
 		/* KVM watches just what the device itself takes for a notify. */
 		assert_non_null(r);
 		assert_int_equal(r->device, f.drive[i].device);
 		assert_int_equal(
 			r->snapshot(r->opaque, k->addr - r->base, true), EW_SNAPSHOT_NOTIFY);
-		assert_int_equal(k->len, transport == DRIVE_MMIO ? 4 : 2);
-		assert_int_equal(
-			k->flags & KVM_IOEVENTFD_FLAG_DATAMATCH ? 1 : 0, transport != DRIVE_MODERN);
+		assert_int_equal(k->len, transport == VIRTIO_MMIO ? 4 : 2);
+		assert_int_equal(k->flags & KVM_IOEVENTFD_FLAG_DATAMATCH ? 1 : 0,
+			transport != VIRTIO_MODERN);
 		assert_int_equal(k->datamatch, 0);
 		assert_int_equal(k->fd, f.drive[i].kick.fd[EW_KICK_VIA_IOEVENTFD]);
 		assert_int_equal(f.drive[i].irqfd_line.irqfd.gsi, gsi);
@@ -134,8 +134,8 @@ static void cfg_out(unsigned reg, unsigned size, uint32_t v)
 /* While the function does not answer at its BARs, nobody else may for it. */
 static void test_decoding(void **state)
 {
-	enum drive_transport transport = *(enum drive_transport *)*state;
-	unsigned bit = transport == DRIVE_LEGACY ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
+	enum virtio_transport transport = *(enum virtio_transport *)*state;
+	unsigned bit = transport == VIRTIO_LEGACY ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
 
 	setup(NULL);
 	f.choice = (struct drive_choice){
@@ -191,8 +191,8 @@ static void test_words(void **state)
 		{{0}, false, NULL, {.io = DRIVE_IO_VCPU}},
 		{{"modern"}, false, "built-in guest", {0}},
 		{{"mmio"}, false, "built-in guest", {0}},
-		{{"modern"}, true, NULL, {.transport = DRIVE_MODERN, .irq = DRIVE_IRQ_MSIX}},
-		{{"modern", NULL, "line"}, true, NULL, {.transport = DRIVE_MODERN}},
+		{{"modern"}, true, NULL, {.transport = VIRTIO_MODERN, .irq = DRIVE_IRQ_MSIX}},
+		{{"modern", NULL, "line"}, true, NULL, {.transport = VIRTIO_MODERN}},
 		{{"legacy", NULL, "msix"}, true, "--virtio modern", {0}},
 		{{"mmio", NULL, "msix"}, true, "--virtio modern", {0}},
 		{{NULL, "ioeventfd"}, false, NULL,
@@ -227,7 +227,7 @@ static void test_words(void **state)
 	}
 }
 
-static enum drive_transport legacy = DRIVE_LEGACY, modern = DRIVE_MODERN, mmio = DRIVE_MMIO;
+static enum virtio_transport legacy = VIRTIO_LEGACY, modern = VIRTIO_MODERN, mmio = VIRTIO_MMIO;
 
 int main(void)
 {
