@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The reader of a trace.dat file: libtracecmd and libtraceevent, on one end of a pipe. */
-#include "import_pipe.h"
+#include "import_write.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
-#include <unistd.h>
 #include <trace-cmd.h>
 
 #include "host_decode.h"
@@ -26,8 +24,6 @@ extern unsigned long tracecmd_get_in_file_version(struct tracecmd_input *handle)
 #define TASKS (1u << 22) /* PID_MAX_LIMIT */
 #define BUFFERS 64
 #define CPUS 1024
-#define PATIENCE_S                                                                                 \
-	10 /* processor time between two signs of life, then the file is taken for a trap */
 
 struct buffer {
 	struct tracecmd_input *handle;
@@ -36,83 +32,15 @@ struct buffer {
 };
 
 struct reader {
-	int out;
-	int error; /* -errno of the pipe: nothing more can be said */
+	struct import_writer to;
 	struct host_decoder *decoder;
 	struct buffer buffer[BUFFERS];
 	unsigned buffers;
-	struct import_batch *batch;
 	uint64_t records;
 	uint8_t *named; /* bit per task: it was announced */
 	uint64_t first_ts;
 	char skipped[4096];
 };
-
-/* --- the pipe ------------------------------------------------------------------------------- */
-
-static void write_all(struct reader *r, const void *data, size_t len)
-{
-	const char *p = data;
-
-	while (len && !r->error) {
-		ssize_t n = write(r->out, p, len);
-
-		if (n < 0 && errno != EINTR)
-			r->error = -errno;
-		if (n > 0) {
-			p += n;
-			len -= (size_t)n;
-		}
-	}
-}
-
-/* A reader that is alive says so now and then; the default action of SIGPROF ends one that is not. */
-static void be_patient(void)
-{
-	const struct itimerval timer = {.it_value.tv_sec = PATIENCE_S};
-
-	setitimer(ITIMER_PROF, &timer, NULL);
-}
-
-static void message(struct reader *r, enum import_type type, const void *data, size_t len)
-{
-	const struct import_header h = {type, (uint32_t)len};
-
-	be_patient();
-	write_all(r, &h, sizeof(h));
-	write_all(r, data, len);
-}
-
-static void flush(struct reader *r)
-{
-	struct import_batch *b = r->batch;
-
-	if (!b->n)
-		return;
-	message(r, IMPORT_EVENTS, b->event, b->n * sizeof(b->event[0]));
-	b->sent += b->n;
-	b->n = 0;
-}
-
-static void meta(struct reader *r, const char *key, const char *value)
-{
-	char text[8192];
-	int n;
-
-	if (!value || !*value)
-		return;
-	n = snprintf(text, sizeof(text), "%s%c%s", key, 0, value);
-	if (n >= (int)sizeof(text))
-		n = sizeof(text) - 1;
-	flush(r);
-	message(r, IMPORT_META, text, (size_t)n + 1);
-}
-
-static void damage(struct reader *r, const char *text)
-{
-	flush(r);
-	message(r, IMPORT_DAMAGE, text, strlen(text) + 1);
-}
 
 /* --- records -------------------------------------------------------------------------------- */
 
@@ -126,8 +54,7 @@ static void announce(struct reader *r, uint32_t task, const char *of_buffer)
 			host_task_name(r->decoder, task, name, sizeof(name)), of_buffer);
 	else
 		host_task_name(r->decoder, task, t.name, sizeof(t.name));
-	flush(r);
-	message(r, IMPORT_TASK, &t, sizeof(t));
+	import_write_after(&r->to, IMPORT_TASK, &t, sizeof(t));
 }
 
 /* Idle tasks and odd ids have bits of their own behind those of the threads. */
@@ -161,8 +88,7 @@ static void loss(struct reader *r, struct buffer *b, unsigned cpu, const struct 
 		l.ts0 = l.ts1;
 	if (first_time(r, l.task))
 		announce(r, l.task, b->name);
-	flush(r);
-	message(r, IMPORT_LOSS, &l, sizeof(l));
+	import_write_after(&r->to, IMPORT_LOSS, &l, sizeof(l));
 }
 
 static struct buffer *buffer_of(struct reader *r, struct tracecmd_input *handle)
@@ -177,7 +103,6 @@ static int one_record(struct tracecmd_input *handle, struct tep_record *record, 
 {
 	struct reader *r = ctx;
 	struct buffer *b = buffer_of(r, handle);
-	struct import_batch *batch = r->batch;
 	struct host_event ev;
 
 	(void)cpu; /* counts over all buffers; the record has its own */
@@ -189,19 +114,17 @@ static int one_record(struct tracecmd_input *handle, struct tep_record *record, 
 		loss(r, b, (unsigned)record->cpu, record);
 	b->last[record->cpu] = record->ts;
 	if (++r->records % 65536 == 0)
-		be_patient();
+		import_alive();
 	if (!host_decode(r->decoder, record, &ev))
-		return r->error;
+		return r->to.error;
 	name_task(r, ev.task); /* may send what there is: the batch begins anew */
 	if (ev.rec.kind == EW_SCHED_SWITCH || ev.rec.kind == EW_SCHED_WAKING) {
 		name_task(r, (uint32_t)ev.rec.a[0]);
 		if (ev.rec.kind == EW_SCHED_SWITCH)
 			name_task(r, (uint32_t)ev.rec.a[2]);
 	}
-	batch->event[batch->n] = ev;
-	if (++batch->n == IMPORT_BATCH)
-		flush(r);
-	return r->error;
+	import_write_event(&r->to, &ev);
+	return r->to.error;
 }
 
 /* --- the file ------------------------------------------------------------------------------- */
@@ -252,31 +175,31 @@ static void cpustats(struct reader *r, const char *stats, const char *line, cons
 		sum += strtoull(p + strlen(line), NULL, 10);
 	snprintf(text, sizeof(text), "%llu", sum);
 	if (sum)
-		meta(r, key, text);
+		import_write_meta(&r->to, key, text);
 }
 
 static void describe(struct reader *r, struct tracecmd_input *top)
 {
 	char text[64];
 
-	meta(r, "clock",
+	import_write_meta(&r->to, "clock",
 		clock_name(tracecmd_get_trace_clock ? tracecmd_get_trace_clock(top) : NULL, text,
 			sizeof(text)));
 	if (tracecmd_get_in_file_version) {
 		snprintf(text, sizeof(text), "%lu", tracecmd_get_in_file_version(top));
-		meta(r, "import.format", text);
+		import_write_meta(&r->to, "import.format", text);
 	}
 	if (tracecmd_get_version)
-		meta(r, "import.trace_cmd", tracecmd_get_version(top));
+		import_write_meta(&r->to, "import.trace_cmd", tracecmd_get_version(top));
 	if (tracecmd_get_uname)
-		meta(r, "host_kernel", tracecmd_get_uname(top));
+		import_write_meta(&r->to, "host_kernel", tracecmd_get_uname(top));
 	if (tracecmd_get_cpustats) {
 		cpustats(r, tracecmd_get_cpustats(top), "\noverrun: ", "import.overrun");
 		cpustats(r, tracecmd_get_cpustats(top), "\ndropped events: ", "import.dropped");
 	}
 	for (unsigned i = 1; i < r->buffers; i++) {
 		snprintf(text, sizeof(text), "import.buffer.%u", i);
-		meta(r, text, r->buffer[i].name);
+		import_write_meta(&r->to, text, r->buffer[i].name);
 	}
 }
 
@@ -295,9 +218,9 @@ static int read_file(struct reader *r, struct tracecmd_input *top)
 		handles[i] = r->buffer[i].handle;
 	describe(r, top);
 	ret = tracecmd_iterate_events_multi(handles, (int)r->buffers, one_record, r);
-	flush(r);
+	import_write_events(&r->to);
 	host_decoder_skipped(r->decoder, add_skipped, r);
-	meta(r, "import.not_imported", r->skipped);
+	import_write_meta(&r->to, "import.not_imported", r->skipped);
 	return ret;
 }
 
@@ -309,20 +232,20 @@ int import_read(const struct import_reader *reader, int out, struct import_batch
 
 	if (!r || !(r->named = calloc(2, TASKS / 8)))
 		return -ENOMEM;
-	r->out = out;
-	r->batch = batch;
-	be_patient();
+	r->to.out = out;
+	r->to.batch = batch;
+	import_alive();
 	tracecmd_set_loglevel(TEP_LOG_NONE);
 	tep_set_loglevel(TEP_LOG_NONE);
 	if (reader->mend)
 		in = import_mend(in);
 	top = in < 0 ? NULL : tracecmd_open_fd(in, TRACECMD_FL_LOAD_NO_PLUGINS);
 	if (!top)
-		damage(r, "libtracecmd cannot open it");
-	else if (read_file(r, top) < 0 && !r->error)
-		damage(r, "libtracecmd stops in the middle of it");
+		import_write_damage(&r->to, "libtracecmd cannot open it");
+	else if (read_file(r, top) < 0 && !r->to.error)
+		import_write_damage(&r->to, "libtracecmd stops in the middle of it");
 	else if (reader->mend)
-		damage(r, "its end is missing");
-	message(r, IMPORT_END, NULL, 0);
-	return r->error;
+		import_write_damage(&r->to, "its end is missing");
+	import_write(&r->to, IMPORT_END, NULL, 0);
+	return r->to.error;
 }
