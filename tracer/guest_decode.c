@@ -354,7 +354,6 @@ int guest_decoder_create(struct guest_decoder **out, const struct guest_sink *si
 	}
 	tep_set_long_size(d->tep, 8);
 	host_decoder_guest(d->records, learn, d);
-	host_decoder_functions(d->records);
 	return 0;
 }
 

@@ -84,11 +84,9 @@ void guest_text_tasks(const char *text, size_t len,
 void guest_text_symbol(
 	char *to, size_t size, const struct ksyms *s, const struct ksym *y, uint64_t addr)
 {
-	const char *module = s->module[y->module];
 	char offset[24] = "";
 
 	if (addr != y->addr)
 		snprintf(offset, sizeof(offset), "+0x%llx", (unsigned long long)(addr - y->addr));
-	snprintf(to, size, "%s%s%s%s", ksyms_name(s, y), offset, *module == '[' ? " " : "",
-		*module == '[' ? module : "");
+	snprintf(to, size, "%s%s", ksyms_name(s, y), offset);
 }

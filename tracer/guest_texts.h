@@ -33,8 +33,7 @@ uint64_t guest_text_number(const char *text, const char *key);
 void guest_text_tasks(const char *text, size_t len,
 	void (*each)(void *ctx, int pid, const char *comm, size_t len), void *ctx);
 
-/* "vp_notify+0x1c [virtio_pci]": what lies at addr, which symbol y has; without "+0x0", without the kernel's own
- * module. */
+/* "vp_notify+0x1c": what lies at addr, which symbol y has; without "+0x0". */
 void guest_text_symbol(
 	char *to, size_t size, const struct ksyms *s, const struct ksym *y, uint64_t addr);
 

@@ -16,6 +16,8 @@ enum import_type {
 	IMPORT_EVENTS,   /* struct host_event, some of them */
 	IMPORT_LOSS,     /* struct import_loss */
 	IMPORT_DAMAGE,   /* a sentence: from here on the file cannot be read */
+	IMPORT_NAME,     /* struct import_name: of a guest's stream */
+	IMPORT_MARK,     /* struct import_mark: the same */
 	IMPORT_END,      /* everything was read, or what could be */
 };
 
@@ -46,6 +48,17 @@ struct import_loss {
 	uint64_t n;        /* 0: nobody counted them */
 	uint32_t task;     /* HOST_TASK_CPU */
 	uint32_t cpu;
+};
+
+struct import_name {
+	uint64_t value;
+	uint32_t what; /* enum guest_name */
+	char name[252];
+};
+
+struct import_mark {
+	uint64_t tsc, end; /* as guest_sink.mark() has them */
+	uint32_t cpu, unused;
 };
 
 _Static_assert(IMPORT_BATCH * sizeof(struct host_event) <= IMPORT_MAX, "a batch fits");
