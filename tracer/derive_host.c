@@ -242,10 +242,14 @@ bool derive_host_concerns(struct writer *w, const struct event_row *ev)
 int derive_host_stage(const struct writer *w, const struct event_row *ev)
 {
 	bool function = ev->kind == EW_HOST_FUNC || ev->kind == EW_HOST_FUNC_EXIT;
+	int stage = steps_kind_stage(ev->kind);
 
 	if (function && (w->stage == 2 || w->stage == 9) && !ev->exit_id)
 		return 3; /* the guest has stopped, and kvm_exit is about to say so */
-	return steps_kind_stage(ev->kind) ?: w->stage;
+	/* An interrupt in front of the request's own is another one's, a timer's: it only costs an exit. */
+	if ((stage == 7 || stage == 9) && (!w->r->irq.event || ev->id < w->r->irq.event))
+		return 3;
+	return stage ?: w->stage;
 }
 
 void derive_host_sql(char *buf, size_t size)

@@ -242,6 +242,44 @@ static void one_exit_for_two(void **state)
 	expect_lines(t, BUDGET_ERRORS, "");
 }
 
+/* The guest's timer comes in the middle of a write: no part of the completion, which has not begun. */
+static void a_timer_in_between(void **state)
+{
+	struct tape *t = *state;
+	int64_t at = t->exit_id + 2, kick_exit = at + 1;
+
+	trace_meta(t);
+	marker(t, 1000, EW_MARKER_ENTER, 0);
+	run_enter(t, 1100);
+	HOST(t, 1110, 1, KVM_ENTRY, 1, 0, 0x401000);
+	t->exit_id = at; /* KVM serves it itself */
+	HOST(t, 1200, at, KVM_EXIT, at, 1, 1, IOWRITE16, 0);
+	HOST(t, 1210, at, KVM_APIC_ACCEPT_IRQ, 0, 0, 0, 236);
+	HOST(t, 1220, at, KVM_INJ_VIRQ, 236, 0, 0);
+	HOST(t, 1230, at, KVM_ENTRY, at, 0, IOWRITE16);
+	HOST(t, 1300, 0, KVM_EOI, 0, 236);
+	HOST(t, 1910, kick_exit, KVM_EXIT, kick_exit, 1, 30, IOWRITE16 + 6, 0xc0100001);
+	HOST(t, 1930, kick_exit, KVM_USERSPACE_EXIT, 2, 0);
+	kick(t, 2000, 1, 1);
+	serve(t, 2200, 1, 0x9000);
+	raise_irq(t, 2600);
+	run_enter(t, 3000);
+	HOST(t, 3010, kick_exit, KVM_INJ_VIRQ, 43, 0, 0);
+	HOST(t, 3020, kick_exit, KVM_ENTRY, kick_exit, 0, IOWRITE16 + 8);
+	HOST(t, 3100, 0, KVM_EOI, 0, 43);
+	isr_exit(t, 4000);
+	marker(t, 6000, EW_MARKER_EXIT, 512);
+	derive(t);
+	expect_lines(t,
+		"SELECT stage || ' ' || text FROM v_step WHERE request_id = 1 AND text LIKE 'kvm_%vector%' ORDER BY n",
+		"3 kvm_apic_accept_irq: APIC 0, vector 236\n"
+		"3 kvm_inj_virq: vector 236\n"
+		"3 kvm_eoi: APIC 0, vector 236\n"
+		"8 kvm_inj_virq: vector 43\n"
+		"9 kvm_eoi: APIC 0, vector 43\n");
+	expect_lines(t, BUDGET_ERRORS, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -250,6 +288,7 @@ int main(void)
 		TAPE_TEST(functions_lead),
 		TAPE_TEST(one_exit_for_two),
 		TAPE_TEST(no_cpu),
+		TAPE_TEST(a_timer_in_between),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
