@@ -88,14 +88,11 @@ static int empty_tables(struct derive *d)
 #undef EMPTY
 }
 
-static int derive_tables(struct derive *d)
+/* Of a machine that recorded itself. */
+static int derive_machine(struct derive *d)
 {
-	int ret = empty_tables(d);
+	int ret = derive_calls_and_requests(d);
 
-	if (!ret)
-		ret = read_losses(d);
-	if (!ret)
-		ret = derive_calls_and_requests(d);
 	if (!ret)
 		ret = derive_windows(d);
 	if (!ret)
@@ -104,10 +101,17 @@ static int derive_tables(struct derive *d)
 		ret = derive_tasks(d);
 	if (!ret)
 		ret = derive_insn_text(d);
+	return ret ? ret : derive_requests(d);
+}
+
+static int derive_tables(struct derive *d)
+{
+	int ret = empty_tables(d);
+
 	if (!ret)
-		ret = derive_requests(d);
-	if (!ret && host_trace_is(d->db))
-		ret = host_derive(d);
+		ret = read_losses(d);
+	if (!ret)
+		ret = host_trace_is(d->db) ? host_derive(d) : derive_machine(d);
 	if (!ret)
 		ret = derive_absent_texts(d);
 	if (!ret)
@@ -118,7 +122,12 @@ static int derive_tables(struct derive *d)
 
 int derive_all(sqlite3 *db, struct err *e)
 {
-	struct derive d = {.db = db, .e = e};
+	return derive_gathered(db, NULL, e);
+}
+
+int derive_gathered(sqlite3 *db, struct host_join *gathered, struct err *e)
+{
+	struct derive d = {.db = db, .e = e, .gathered = gathered};
 	char events[1024];
 	int ret = sql_exec(db, e, "SAVEPOINT derive");
 

@@ -83,6 +83,8 @@ struct vcpu_runs {
 	size_t runs, cap;
 };
 
+struct host_join;
+
 struct derive {
 	sqlite3 *db;
 	struct err *e;
@@ -96,6 +98,7 @@ struct derive {
 	size_t requests, requests_cap;
 	struct vcpu_runs *vcpu;
 	size_t vcpus, vcpus_cap;
+	struct host_join *gathered; /* for host_derive(), if somebody has it; NULL: it reads it */
 	bool block_traced; /* the host's block events were recorded, where there were any */
 	unsigned char absent_used[64]; /* by enum absent: its text must be stored */
 };

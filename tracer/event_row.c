@@ -2,6 +2,8 @@
 /* Numbers in time order, and the rows of `event`, `payload` and `loss`. */
 #include "event_row.h"
 
+#include "bulk.h"
+
 uint64_t event_row_begin(struct rows_counts *n, uint64_t ts)
 {
 	if (n->events == 0)
@@ -29,10 +31,26 @@ static void bind(struct store *s, int n, int64_t value, bool known)
 	}
 }
 
+static int bulk_row(struct store *s, const struct rows_counts *n, unsigned track,
+	const struct ew_rec *rec, uint64_t ts, int64_t dur, int64_t exit_id, unsigned present,
+	struct err *e)
+{
+	const int64_t value[BULK_EVENT_COLUMNS] = {(int64_t)n->events, (int64_t)ts, dur, rec->kind,
+		track, exit_id, (int64_t)rec->a[0], (int64_t)rec->a[1], (int64_t)rec->a[2],
+		(int64_t)rec->a[3], (int64_t)rec->a[4], (int64_t)rec->a[5]};
+
+	return bulk_event(s->bulk, value,
+		0x1bu | (unsigned)(dur >= 0) << 2 | (unsigned)(exit_id != 0) << 5 |
+			(present & 0x3f) << 6,
+		e);
+}
+
 int event_row_store(struct store *s, const struct rows_counts *n, unsigned track,
 	const struct ew_rec *rec, uint64_t ts, int64_t dur, int64_t exit_id, unsigned present,
 	struct err *e)
 {
+	if (s->bulk)
+		return bulk_row(s, n, track, rec, ts, dur, exit_id, present, e);
 	store_int(s, STMT_EVENT, 1, (int64_t)n->events);
 	store_int(s, STMT_EVENT, 2, (int64_t)ts);
 	bind(s, 3, dur, dur >= 0);
@@ -47,6 +65,10 @@ int event_row_store(struct store *s, const struct rows_counts *n, unsigned track
 int event_row_payload(
 	struct store *s, struct rows_counts *n, const void *data, size_t len, struct err *e)
 {
+	if (s->bulk) {
+		n->payloads++;
+		return bulk_payload(s->bulk, (int64_t)n->events, data, len, e);
+	}
 	store_int(s, STMT_PAYLOAD, 1, (int64_t)n->events);
 	sqlite3_bind_blob(s->stmt[STMT_PAYLOAD], 2, data, (int)len, SQLITE_STATIC);
 	n->payloads++;

@@ -4,6 +4,7 @@
 
 #include <linux/kvm.h>
 
+#include "bulk.h"
 #include "hw_exit.h"
 
 void host_exit_open(struct host_exit *x, const struct ew_rec *rec, uint8_t present,
@@ -87,64 +88,107 @@ void host_exit_note(struct host_exit *x, const struct ew_rec *rec)
 	}
 }
 
-static void bind(struct store *s, int n, int64_t value, bool known)
+/* A row of vm_exit, in the order of its columns. */
+enum {
+	ID,
+	EVENT_ID,
+	TRACK,
+	ISA,
+	HW_REASON,
+	HW_QUAL,
+	KVM_REASON,
+	SPACE,
+	ADDR,
+	SIZE,
+	COUNT,
+	IS_WRITE,
+	VALUE,
+	RIP,
+	INSN_RIP,
+	INSN,
+	REGION,
+	RESULT,
+	T_EXIT,
+	T_DISPATCH,
+	T_DONE,
+	T_ENTRY,
+	COLUMNS
+};
+
+struct row {
+	int64_t value[COLUMNS];
+	uint32_t known;
+};
+
+static void set(struct row *r, int column, int64_t value, bool known)
 {
-	if (known)
-		store_int(s, STMT_HOST_EXIT, n, value);
-	else
-		store_null(s, STMT_HOST_EXIT, n);
+	r->value[column] = value;
+	r->known = (r->known & ~(1u << column)) | (uint32_t)known << column;
 }
 
-static void bind_kvm(struct store *s, const struct host_exit *x)
+static void set_kvm(struct row *r, const struct host_exit *x)
 {
-	bind(s, 4, (int64_t)x->isa, x->present & 1 << 1);
-	bind(s, 5, (int64_t)x->reason, x->present & 1 << 2);
-	bind(s, 6, (int64_t)x->info1, x->present & 1 << 4);
-	bind(s, 7, x->kvm_reason, x->returned);
-	bind(s, 8, x->space, x->access);
-	bind(s, 9, x->addr, x->access);
-	bind(s, 10, x->size, x->access && x->size);
-	bind(s, 11, x->count, x->access && x->count);
-	bind(s, 12, x->is_write, x->access);
-	bind(s, 13, x->value, x->valued);
-	bind(s, 14, (int64_t)x->rip, x->present & 1 << 3);
+	set(r, ID, x->id, true);
+	set(r, EVENT_ID, x->event_id, true);
+	set(r, ISA, (int64_t)x->isa, x->present & 1 << 1);
+	set(r, HW_REASON, (int64_t)x->reason, x->present & 1 << 2);
+	set(r, HW_QUAL, (int64_t)x->info1, x->present & 1 << 4);
+	set(r, KVM_REASON, x->kvm_reason, x->returned);
+	set(r, SPACE, x->space, x->access);
+	set(r, ADDR, x->addr, x->access);
+	set(r, SIZE, x->size, x->access && x->size);
+	set(r, COUNT, x->count, x->access && x->count);
+	set(r, IS_WRITE, x->is_write, x->access);
+	set(r, VALUE, x->value, x->valued);
+	set(r, RIP, (int64_t)x->rip, x->present & 1 << 3);
+	set(r, T_EXIT, x->t_exit, true);
+	set(r, T_ENTRY, x->t_entry, x->t_entry != 0);
 }
 
 /* What the VMM was told is what it was asked for. */
-static void bind_vmm(struct store *s, const struct host_exit_vmm *v)
+static void set_vmm(struct row *r, const struct host_exit_vmm *v)
 {
 	/* kvm_userspace_exit does not say it where KVM_RUN returns with an error. */
-	if (v)
-		bind(s, 7, v->reason, true);
-	if (v && v->p.space < EW_SPACE_MAX) {
-		bind(s, 8, v->p.space, true);
-		bind(s, 9, (int64_t)v->p.addr, true);
-		bind(s, 10, v->p.size, true);
-		bind(s, 11, v->p.count, true);
-		bind(s, 12, v->p.is_write, true);
-		bind(s, 13, (int64_t)v->value, v->p.is_write || v->t_done);
+	set(r, KVM_REASON, v->reason, true);
+	if (v->p.space < EW_SPACE_MAX) {
+		set(r, SPACE, v->p.space, true);
+		set(r, ADDR, (int64_t)v->p.addr, true);
+		set(r, SIZE, v->p.size, true);
+		set(r, COUNT, v->p.count, true);
+		set(r, IS_WRITE, v->p.is_write, true);
+		set(r, VALUE, (int64_t)v->value, v->p.is_write || v->t_done);
 	}
-	bind(s, 17, v ? (int64_t)v->insn_rip : 0, v && v->insn_len);
+	set(r, INSN_RIP, (int64_t)v->insn_rip, v->insn_len);
+	set(r, REGION, v->region, v->t_dispatch);
+	set(r, RESULT, v->result, v->t_done);
+	set(r, T_DISPATCH, (int64_t)v->t_dispatch, v->t_dispatch);
+	set(r, T_DONE, (int64_t)v->t_done, v->t_done);
+}
+
+static int insert(
+	struct store *s, const struct row *r, const struct host_exit_vmm *v, struct err *e)
+{
+	for (int i = 0; i < COLUMNS; i++) {
+		if (r->known >> i & 1)
+			store_int(s, STMT_HOST_EXIT, i + 1, r->value[i]);
+		else
+			store_null(s, STMT_HOST_EXIT, i + 1);
+	}
 	if (v && v->insn_len)
-		sqlite3_bind_blob(
-			s->stmt[STMT_HOST_EXIT], 18, v->insn, (int)v->insn_len, SQLITE_STATIC);
-	else
-		store_null(s, STMT_HOST_EXIT, 18);
-	bind(s, 19, v ? v->region : 0, v && v->t_dispatch);
-	bind(s, 20, v ? v->result : 0, v && v->t_done);
-	bind(s, 21, v ? (int64_t)v->t_dispatch : 0, v && v->t_dispatch);
-	bind(s, 22, v ? (int64_t)v->t_done : 0, v && v->t_done);
+		sqlite3_bind_blob(s->stmt[STMT_HOST_EXIT], INSN + 1, v->insn, (int)v->insn_len,
+			SQLITE_STATIC);
+	return store_run(s, STMT_HOST_EXIT, e);
 }
 
 int host_exit_store(struct store *s, unsigned track, const struct host_exit *x,
 	const struct host_exit_vmm *vmm, struct err *e)
 {
-	store_int(s, STMT_HOST_EXIT, 1, x->id);
-	store_int(s, STMT_HOST_EXIT, 2, x->event_id);
-	store_int(s, STMT_HOST_EXIT, 3, track);
-	bind_kvm(s, x);
-	store_int(s, STMT_HOST_EXIT, 15, x->t_exit);
-	bind(s, 16, x->t_entry, x->t_entry != 0);
-	bind_vmm(s, vmm);
-	return store_run(s, STMT_HOST_EXIT, e);
+	struct row r = {.known = 0};
+
+	set_kvm(&r, x);
+	set(&r, TRACK, track, true);
+	if (vmm)
+		set_vmm(&r, vmm);
+	/* A trace that is imported has no VMM's side. */
+	return s->bulk ? bulk_exit(s->bulk, r.value, r.known, e) : insert(s, &r, vmm, e);
 }

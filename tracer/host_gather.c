@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the events say of notifications, system calls and interrupts, in one pass; host_join.c joins them. */
+/* What the events say of notifications, system calls and interrupts, one by one; host_join.c joins them. */
 #include "host_join.h"
 
 #include <errno.h>
@@ -14,22 +14,30 @@
 #define QUEUES_MAX 1024 /* a driver writes the queue's index */
 #define ADDRESSES_MAX 4096
 
+/* The exit that goes on on a track. */
+struct open_exit {
+	int64_t id;                  /* 0: none */
+	struct mark at, before;      /* its kvm_exit; the kvm_entry in front of it */
+	struct host_gather_exit row; /* id 0: not known */
+};
+
 struct track {
-	bool vmm;
+	bool vcpu, vmm;
 	char name[48];
 	struct mark entry, sys; /* the last kvm_entry; the open system call's sys_enter */
-	size_t call;            /* the open one, or NO_INDEX */
-	size_t kick;            /* the exit that goes on, or NO_INDEX */
-	size_t irq;             /* the last one raised in the open system call, or NO_INDEX */
+	struct open_exit exit;
+	size_t call;     /* the open one, or NO_INDEX */
+	size_t irq;      /* the last one raised in the open system call, or NO_INDEX */
 	size_t raised;   /* the last one raised, until a local APIC takes it in, or NO_INDEX */
 	size_t injected; /* the last one injected, or NO_INDEX */
 };
 
-struct pass {
+struct host_gather {
 	struct host_join *j;
 	struct track *track; /* by id - 1 */
-	int64_t tracks;
-	sqlite3_stmt *exits; /* vm_exit, in step with the kvm_exit events */
+	size_t tracks, tracks_cap;
+	size_t *vcpu; /* those that are vCPUs */
+	size_t vcpus, vcpus_cap;
 };
 
 int64_t host_call_type(int64_t nr)
@@ -68,7 +76,7 @@ static bool has_offset(int64_t nr)
 
 static int grow(struct host_join *j, void **array, size_t *cap, size_t n, size_t size)
 {
-	return derive_grow(array, cap, n, size, j->d->e);
+	return derive_grow(array, cap, n, size, j->e);
 }
 
 /* Can this write be a notification? To legacy PCI by its port; to MMIO if it is an index that goes to the
@@ -101,49 +109,119 @@ static int find_address(struct host_join *j, int64_t space, int64_t addr, size_t
 	return ret;
 }
 
-static int on_kvm_exit(struct pass *p, struct track *t, const struct event_row *ev)
-{
-	struct host_join *j = p->j;
-	int64_t space, addr, size, value;
-	bool to_vmm;
-	size_t address;
-	int ret = sql_step(p->exits, j->d->e);
+#define LOOK_BACK 8 /* interrupts that may be injected by one entry, or be nested */
 
-	t->kick = NO_INDEX;
-	if (ret <= 0 || sqlite3_column_int64(p->exits, 0) != ev->a[0])
-		return ret < 0 ? ret : 0; /* a row is missing: check says so */
-	space = sql_int_or(p->exits, 1, SQL_NULL);
-	addr = sqlite3_column_int64(p->exits, 2);
-	size = sql_int_or(p->exits, 3, SQL_NULL);
-	value = sql_int_or(p->exits, 5, SQL_NULL);
-	to_vmm = sqlite3_column_type(p->exits, 6) != SQLITE_NULL;
-	if (space == SQL_NULL || !sqlite3_column_int(p->exits, 4) ||
-		!looks_like_kick(space, addr, size, value, to_vmm))
+/* Those that were injected on this track since its last entry are delivered by this one. */
+static void delivered(struct host_join *j, const struct track *t, const struct event_row *ev)
+{
+	size_t i = t->injected;
+
+	for (int n = 0; i != NO_INDEX && n < LOOK_BACK; n++) {
+		if (j->inject[i].track == ev->track) {
+			if (j->inject[i].entry.event)
+				return;
+			j->inject[i].entry = (struct mark){ev->id, ev->ts};
+		}
+		i = i ? i - 1 : NO_INDEX;
+	}
+}
+
+/* The exit of a track has ended, or nobody knows any more whether it has. entry: the kvm_entry that ended it. */
+static int close_exit(struct host_gather *g, int64_t track, struct track *t, struct mark entry)
+{
+	const struct open_exit x = t->exit;
+	struct host_join *j = g->j;
+	size_t address, at;
+	int ret;
+
+	t->exit.id = 0;
+	if (!x.id || x.row.id != x.id || x.row.space == SQL_NULL || !x.row.is_write ||
+		!looks_like_kick(x.row.space, x.row.addr, x.row.size, x.row.value, x.row.to_vmm))
 		return 0;
-	ret = find_address(j, space, addr, &address);
+	ret = find_address(j, x.row.space, x.row.addr, &address);
 	if (!ret && address == NO_INDEX)
 		return 0;
 	if (!ret)
 		ret = grow(j, (void **)&j->kick, &j->kicks_cap, j->kicks, sizeof(*j->kick));
 	if (ret)
 		return ret;
-	t->kick = j->kicks;
-	j->kick[j->kicks++] = (struct host_kick){.exit_id = ev->a[0],
-		.track = ev->track,
-		.space = space,
-		.addr = addr,
-		.value = value,
-		.at = {ev->id, ev->ts},
-		.before = t->entry,
-		.to_vmm = to_vmm,
+	/* They stand in the order in which they began. */
+	for (at = j->kicks++; at > 0 && j->kick[at - 1].at.event > x.at.event; at--)
+		j->kick[at] = j->kick[at - 1];
+	j->kick[at] = (struct host_kick){.exit_id = x.id,
+		.track = track,
+		.space = x.row.space,
+		.addr = x.row.addr,
+		.value = x.row.value,
+		.at = x.at,
+		.before = x.before,
+		.entry = entry,
+		.to_vmm = x.row.to_vmm,
 		.address = address};
 	j->address[address].kicks++;
 	return 0;
 }
 
-static int on_sys_enter(struct pass *p, struct track *t, const struct event_row *ev)
+/* "qemu-system-x86-172" → "qemu-system-x86": threads that are called alike are of one process, or nearly. */
+static void cut_name(char *name)
 {
-	struct host_join *j = p->j;
+	char *dash = strrchr(name, '-');
+
+	if (dash)
+		*dash = '\0';
+}
+
+static bool same_name(const struct host_gather *g, const struct track *t)
+{
+	for (size_t i = 0; i < g->vcpus; i++)
+		if (!strcmp(g->track[g->vcpu[i]].name, t->name))
+			return true;
+	return false;
+}
+
+/* From here on it is known that this is a vCPU, and so whose the threads are that have its name. */
+static int is_vcpu(struct host_gather *g, struct track *t)
+{
+	int ret = t->vcpu ? 0
+			  : grow(g->j, (void **)&g->vcpu, &g->vcpus_cap, g->vcpus,
+				    sizeof(*g->vcpu));
+
+	if (ret || t->vcpu)
+		return ret;
+	t->vcpu = true;
+	if (!same_name(g, t))
+		for (size_t i = 0; i < g->tracks; i++)
+			g->track[i].vmm |= !strcmp(t->name, g->track[i].name);
+	g->vcpu[g->vcpus++] = (size_t)(t - g->track);
+	return 0;
+}
+
+static int on_kvm_exit(struct host_gather *g, struct track *t, const struct event_row *ev)
+{
+	int ret = is_vcpu(g, t);
+
+	if (!ret)
+		ret = close_exit(g, ev->track, t, (struct mark){0, 0});
+	t->exit.id = ev->a[0];
+	t->exit.at = (struct mark){ev->id, ev->ts};
+	t->exit.before = t->entry;
+	return ret;
+}
+
+static int on_kvm_entry(struct host_gather *g, struct track *t, const struct event_row *ev)
+{
+	int ret = is_vcpu(g, t);
+
+	t->entry = (struct mark){ev->id, ev->ts};
+	if (!ret)
+		ret = close_exit(g, ev->track, t, t->entry);
+	delivered(g->j, t, ev);
+	return ret;
+}
+
+static int on_sys_enter(struct host_gather *g, struct track *t, const struct event_row *ev)
+{
+	struct host_join *j = g->j;
 	int ret;
 
 	t->sys = (struct mark){ev->id, ev->ts};
@@ -167,9 +245,9 @@ static int on_sys_enter(struct pass *p, struct track *t, const struct event_row 
 	return 0;
 }
 
-static void on_sys_exit(struct pass *p, struct track *t, const struct event_row *ev)
+static void on_sys_exit(struct host_gather *g, struct track *t, const struct event_row *ev)
 {
-	struct host_join *j = p->j;
+	struct host_join *j = g->j;
 
 	if (t->call != NO_INDEX && j->call[t->call].nr == ev->a[0]) {
 		j->call[t->call].exit = (struct mark){ev->id, ev->ts};
@@ -182,9 +260,9 @@ static void on_sys_exit(struct pass *p, struct track *t, const struct event_row 
 	t->sys = (struct mark){0, 0};
 }
 
-static int on_irq(struct pass *p, struct track *t, const struct event_row *ev)
+static int on_irq(struct host_gather *g, struct track *t, const struct event_row *ev)
 {
-	struct host_join *j = p->j;
+	struct host_join *j = g->j;
 	int ret;
 
 	/* A line that goes down, or that a device in the kernel (the PIT) holds, is no disk's. */
@@ -204,9 +282,9 @@ static int on_irq(struct pass *p, struct track *t, const struct event_row *ev)
 	return 0;
 }
 
-static int on_inject(struct pass *p, struct track *t, const struct event_row *ev)
+static int on_inject(struct host_gather *g, struct track *t, const struct event_row *ev)
 {
-	struct host_join *j = p->j;
+	struct host_join *j = g->j;
 	int ret = grow(j, (void **)&j->inject, &j->injects_cap, j->injects, sizeof(*j->inject));
 
 	if (ret)
@@ -215,23 +293,6 @@ static int on_inject(struct pass *p, struct track *t, const struct event_row *ev
 	j->inject[j->injects++] = (struct host_inject){
 		.track = ev->track, .vector = ev->a[0], .at = {ev->id, ev->ts}};
 	return 0;
-}
-
-#define LOOK_BACK 8 /* interrupts that may be injected by one entry, or be nested */
-
-/* Those that were injected on this track since its last entry are delivered by this one. */
-static void delivered(struct host_join *j, const struct track *t, const struct event_row *ev)
-{
-	size_t i = t->injected;
-
-	for (int n = 0; i != NO_INDEX && n < LOOK_BACK; n++) {
-		if (j->inject[i].track == ev->track) {
-			if (j->inject[i].entry.event)
-				return;
-			j->inject[i].entry = (struct mark){ev->id, ev->ts};
-		}
-		i = i ? i - 1 : NO_INDEX;
-	}
 }
 
 static void ended(struct host_join *j, const struct track *t, const struct event_row *ev)
@@ -252,136 +313,102 @@ static void ended(struct host_join *j, const struct track *t, const struct event
 	}
 }
 
-static int one_event(struct pass *p, const struct event_row *ev)
+/* Records were lost: nobody knows where any track is. */
+static int forget(struct host_gather *g)
+{
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < g->tracks; i++) {
+		struct track *t = &g->track[i];
+
+		ret = close_exit(g, (int64_t)i + 1, t, (struct mark){0, 0});
+		t->call = t->irq = t->raised = t->injected = NO_INDEX;
+		t->entry = t->sys = (struct mark){0, 0};
+	}
+	return ret;
+}
+
+int host_gather_event(struct host_gather *g, const struct event_row *ev)
 {
 	struct track *t;
 
-	if (ev->track < 1 || ev->track > p->tracks)
+	if (ev->track < 1 || (size_t)ev->track > g->tracks)
 		return 0;
-	t = &p->track[ev->track - 1];
+	t = &g->track[ev->track - 1];
 	switch (ev->kind) {
 	case EW_KVM_ENTRY:
-		if (t->kick != NO_INDEX)
-			p->j->kick[t->kick].entry = (struct mark){ev->id, ev->ts};
-		t->kick = NO_INDEX;
-		t->entry = (struct mark){ev->id, ev->ts};
-		delivered(p->j, t, ev);
-		return 0;
+		return on_kvm_entry(g, t, ev);
 	case EW_KVM_INJ_VIRQ:
-		return on_inject(p, t, ev);
+		return on_inject(g, t, ev);
 	case EW_KVM_EOI:
-		ended(p->j, t, ev);
+		ended(g->j, t, ev);
 		return 0;
 	case EW_KVM_APIC_ACCEPT_IRQ:
 		if (t->raised != NO_INDEX)
-			p->j->irq[t->raised].vector = ev->a[3];
+			g->j->irq[t->raised].vector = ev->a[3];
 		t->raised = NO_INDEX;
 		return 0;
 	case EW_KVM_EXIT:
-		return on_kvm_exit(p, t, ev);
+		return on_kvm_exit(g, t, ev);
 	case EW_SYS_ENTER:
-		return on_sys_enter(p, t, ev);
+		return on_sys_enter(g, t, ev);
 	case EW_SYS_EXIT:
-		on_sys_exit(p, t, ev);
+		on_sys_exit(g, t, ev);
 		return 0;
 	case EW_SCHED_WAKING:
-		if (t->vmm && ev->a[0] >= 1 && ev->a[0] <= p->tracks)
-			p->track[ev->a[0] - 1].vmm = true;
+		if (t->vmm && ev->a[0] >= 1 && (size_t)ev->a[0] <= g->tracks)
+			g->track[ev->a[0] - 1].vmm = true;
 		return 0;
 	case EW_LOST:
-		for (int64_t i = 0; i < p->tracks; i++) {
-			struct track *x = &p->track[i];
-
-			x->call = x->kick = x->irq = x->raised = x->injected = NO_INDEX;
-			p->track[i].entry = p->track[i].sys = (struct mark){0, 0};
-		}
-		return 0;
+		return forget(g);
 	case EW_KVM_SET_IRQ:
 	case EW_KVM_MSI_SET_IRQ:
-		return on_irq(p, t, ev);
+		return on_irq(g, t, ev);
 	default:
 		return 0;
 	}
 }
 
-/* "qemu-system-x86-172" → "qemu-system-x86": threads that are called alike are of one process, or nearly. */
-static void cut_name(char *name)
+void host_gather_exit(struct host_gather *g, int64_t track, const struct host_gather_exit *x)
 {
-	char *dash = strrchr(name, '-');
-
-	if (dash)
-		*dash = '\0';
+	if (track >= 1 && (size_t)track <= g->tracks)
+		g->track[track - 1].exit.row = *x;
 }
 
-static int load_tracks(struct pass *p)
+int host_gather_track(struct host_gather *g, const char *name, bool vcpu)
 {
-	struct derive *d = p->j->d;
-	sqlite3_stmt *row = NULL;
-	int ret = sql_get_int(d->db, d->e, "SELECT count(*) FROM track", &p->tracks);
+	int ret = grow(g->j, (void **)&g->track, &g->tracks_cap, g->tracks, sizeof(*g->track));
+	struct track *t;
 
-	if (!ret)
-		p->track = calloc((size_t)p->tracks + 1, sizeof(*p->track));
-	if (!ret && !p->track)
-		return err_set(d->e, -ENOMEM, "out of memory while deriving requests");
-	if (!ret)
-		ret = sql_prepare(
-			d->db, &row, d->e, "SELECT id, kind = 'vcpu', name FROM track ORDER BY id");
-	while (!ret && (ret = sql_step(row, d->e)) > 0) {
-		int64_t id = sqlite3_column_int64(row, 0);
-		const char *name = (const char *)sqlite3_column_text(row, 2);
-		struct track *t = &p->track[id - 1];
+	if (ret)
+		return ret;
+	t = &g->track[g->tracks++];
+	*t = (struct track){
+		.call = NO_INDEX, .irq = NO_INDEX, .raised = NO_INDEX, .injected = NO_INDEX};
+	snprintf(t->name, sizeof(t->name), "%s", name);
+	cut_name(t->name);
+	t->vmm = same_name(g, t);
+	return vcpu ? is_vcpu(g, t) : 0;
+}
 
-		ret = 0;
-		if (id < 1 || id > p->tracks)
-			continue; /* a damaged file: check says so */
-		*t = (struct track){.vmm = sqlite3_column_int(row, 1),
-			.call = NO_INDEX,
-			.kick = NO_INDEX,
-			.irq = NO_INDEX,
-			.raised = NO_INDEX,
-			.injected = NO_INDEX};
-		snprintf(t->name, sizeof(t->name), "%s", name ? name : "");
-		cut_name(t->name);
+int host_gather_begin(struct host_gather **g, struct host_join *j)
+{
+	*g = calloc(1, sizeof(**g));
+	if (!*g)
+		return err_set(j->e, -ENOMEM, "out of memory");
+	(*g)->j = j;
+	return 0;
+}
+
+int host_gather_end(struct host_gather **g)
+{
+	int ret = *g ? forget(*g) : 0;
+
+	if (*g) {
+		free((*g)->track);
+		free((*g)->vcpu);
 	}
-	sqlite3_finalize(row);
-	for (int64_t i = 0; !ret && i < p->tracks; i++)
-		for (int64_t k = 0; p->track[i].vmm && k < p->tracks; k++)
-			if (!strcmp(p->track[i].name, p->track[k].name))
-				p->track[k].vmm = true;
-	return ret;
-}
-
-static int read_events(struct pass *p)
-{
-	struct derive *d = p->j->d;
-	sqlite3_stmt *row = NULL;
-	struct event_row ev;
-	char sql[256];
-	int ret = sql_prepare(d->db, &p->exits, d->e,
-		"SELECT id, space, addr, size, is_write, value, kvm_reason FROM vm_exit ORDER BY id");
-
-	/* All kinds of the host's tracepoints, and gaps: two comparisons are cheaper than a list. */
-	snprintf(sql, sizeof(sql),
-		"SELECT " EVENT_COLUMNS " FROM event WHERE kind >= %d OR kind = %d ORDER BY id",
-		EW_KVM_ENTRY, EW_LOST);
-	if (!ret)
-		ret = sql_prepare(d->db, &row, d->e, sql);
-	while (!ret && (ret = sql_step(row, d->e)) > 0) {
-		derive_read_event(row, &ev);
-		ret = one_event(p, &ev);
-	}
-	sqlite3_finalize(row);
-	sqlite3_finalize(p->exits);
-	return ret;
-}
-
-int host_gather(struct host_join *j)
-{
-	struct pass p = {.j = j};
-	int ret = load_tracks(&p);
-
-	if (!ret)
-		ret = read_events(&p);
-	free(p.track);
+	free(*g);
+	*g = NULL;
 	return ret;
 }

@@ -126,19 +126,12 @@ static void join_irqs(struct host_join *j)
 			j->call[c].irq = next_irq(j, j->call[c].exit.event);
 }
 
-int host_join(struct host_join *j, struct derive *d)
+void host_join(struct host_join *j)
 {
-	int ret;
-
-	*j = (struct host_join){.d = d};
-	ret = host_gather(j);
-	if (ret)
-		return ret;
 	judge_addresses(j);
 	keep_kicks(j);
 	join_calls(j);
 	join_irqs(j);
-	return 0;
 }
 
 const struct host_inject *host_injected(const struct host_join *j, int64_t event, int64_t vector)

@@ -52,7 +52,7 @@ struct host_address {
 };
 
 struct host_join {
-	struct derive *d;
+	struct err *e;
 	struct host_kick *kick;
 	size_t kicks, kicks_cap;
 	struct host_call *call;
@@ -65,11 +65,28 @@ struct host_join {
 	size_t addresses, addresses_cap;
 };
 
-/* Reads the events; nothing is joined yet. */
-int host_gather(struct host_join *j);
+/* Reads the events of a recording; nothing is joined yet. */
+int host_gather(struct host_join *j, sqlite3 *db);
 
-/* Reads the events and joins them. */
-int host_join(struct host_join *j, struct derive *d);
+/*
+ * The same, from whoever has the events before they are in a recording, in their order, and the rows of vm_exit
+ * (each at the latest when it is complete, before the event that ends it). Tracks come in the order of their
+ * ids, from 1, before the events on them; vcpu: it is one already, while an import's are those with a
+ * kvm_entry or kvm_exit. j: all zero, but for e; borrowed until the end. *g is NULL after host_gather_end().
+ */
+struct host_gather;
+struct host_gather_exit {
+	int64_t id, space, addr, size, value; /* SQL_NULL as in vm_exit */
+	bool is_write, to_vmm;
+};
+int host_gather_begin(struct host_gather **g, struct host_join *j);
+int host_gather_track(struct host_gather *g, const char *name, bool vcpu);
+void host_gather_exit(struct host_gather *g, int64_t track, const struct host_gather_exit *x);
+int host_gather_event(struct host_gather *g, const struct event_row *ev);
+int host_gather_end(struct host_gather **g);
+
+/* Joins what was gathered. */
+void host_join(struct host_join *j);
 
 /* The first one of this vector behind an event; NULL: none. */
 const struct host_inject *host_injected(const struct host_join *j, int64_t event, int64_t vector);

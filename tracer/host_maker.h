@@ -10,6 +10,7 @@
 
 struct host_maker {
 	struct host_join *j;
+	struct derive *d;
 	sqlite3 *db;
 	struct err *e;
 	sqlite3_stmt *range, *entry, *waking, *before;

@@ -21,7 +21,7 @@ static int put_request(struct host_maker *m)
 			p->last.ts, m->exits, c ? c->track : SQL_NULL,
 			p->irq ? p->irq->at.event : SQL_NULL});
 
-	host_budget(m->j->d, p, m->prior, ns);
+	host_budget(m->d, p, m->prior, ns);
 	for (int layer = 1; !ret && layer <= EW_LAYER_MAX; layer++)
 		ret = sql_insert(m->budget, m->e, 3, (int64_t[]){m->id, layer, ns[layer]});
 	return ret;
@@ -113,9 +113,9 @@ static int prepare_all(struct host_maker *m)
 	return ret;
 }
 
-static int write_requests(struct host_join *j)
+static int write_requests(struct derive *d, struct host_join *j)
 {
-	struct host_maker m = {.j = j, .db = j->d->db, .e = j->d->e};
+	struct host_maker m = {.j = j, .d = d, .db = d->db, .e = d->e};
 	sqlite3_stmt **const all[] = {&m.range, &m.entry, &m.waking, &m.before, &m.step, &m.request,
 		&m.budget, &m.absent};
 	int ret = prepare_all(&m);
@@ -133,11 +133,13 @@ static int write_requests(struct host_join *j)
 
 int host_derive(struct derive *d)
 {
-	struct host_join j;
-	int ret = host_join(&j, d);
+	struct host_join own = {.e = d->e}, *j = d->gathered ? d->gathered : &own;
+	int ret = d->gathered ? 0 : host_gather(j, d->db);
 
-	if (!ret)
-		ret = write_requests(&j);
-	host_join_free(&j);
+	if (!ret) {
+		host_join(j);
+		ret = write_requests(d, j);
+	}
+	host_join_free(&own);
 	return ret;
 }

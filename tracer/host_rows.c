@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host_exit.h"
+#include "host_join.h"
 
 /* What the VMM's side of a thread adds to its exit. */
 struct own {
@@ -114,7 +115,8 @@ int host_rows_task(struct host_rows *r, uint32_t task, const char *name, struct 
 							    : "thread");
 	store_null(s, STMT_TRACK, 3);
 	store_text(s, STMT_TRACK, 4, name);
-	return store_run(s, STMT_TRACK, e);
+	ret = store_run(s, STMT_TRACK, e);
+	return ret || !r->gather ? ret : host_gather_track(r->gather, name, false);
 }
 
 static bool room_for_own(struct host_rows *r, unsigned row)
@@ -157,8 +159,24 @@ unsigned host_rows_track(const struct host_rows *r, uint32_t task)
 
 /* --- exits ---------------------------------------------------------------------------------- */
 
+static void gather_exit(struct host_rows *r, const struct host_track *t)
+{
+	const struct host_exit *x = &t->exit;
+
+	host_gather_exit(r->gather, t->row,
+		&(struct host_gather_exit){.id = x->id,
+			.space = x->access ? x->space : SQL_NULL,
+			.addr = x->addr,
+			.size = x->access && x->size ? x->size : SQL_NULL,
+			.value = x->valued ? x->value : SQL_NULL,
+			.is_write = x->access && x->is_write,
+			.to_vmm = x->returned});
+}
+
 static int store_exit(struct host_rows *r, const struct host_track *t, struct err *e)
 {
+	if (r->gather)
+		gather_exit(r, t);
 	return host_exit_store(
 		r->store, t->row, &t->exit, t->own && t->own->known ? &t->own->vmm : NULL, e);
 }
@@ -295,6 +313,25 @@ static int track_state(struct host_rows *r, struct host_track *t, struct ew_rec 
 
 /* --- events --------------------------------------------------------------------------------- */
 
+static int store_event(struct host_rows *r, const struct host_track *t, const struct ew_rec *rec,
+	uint64_t ts, int64_t dur, int64_t exit_id, unsigned present, struct err *e)
+{
+	int ret = event_row_store(r->store, r->n, t->row, rec, ts, dur, exit_id, present, e);
+	struct event_row ev;
+
+	if (ret || !r->gather)
+		return ret;
+	ev = (struct event_row){.id = (int64_t)r->n->events,
+		.ts = (int64_t)ts,
+		.dur = dur,
+		.kind = rec->kind,
+		.track = t->row,
+		.exit_id = exit_id};
+	for (int i = 0; i < 6; i++)
+		ev.a[i] = present >> i & 1 ? (int64_t)rec->a[i] : 0;
+	return host_gather_event(r->gather, &ev);
+}
+
 int host_rows_add(struct host_rows *r, const struct host_event *ev, int64_t outer, struct err *e)
 {
 	struct host_track *t = find(r, ev->task);
@@ -311,8 +348,7 @@ int host_rows_add(struct host_rows *r, const struct host_event *ev, int64_t oute
 	if (rec.kind == EW_KVM_ENTRY || rec.kind == EW_KVM_EXIT)
 		present |= 1;
 	if (!ret)
-		ret = event_row_store(
-			r->store, r->n, t->row, &rec, ts, dur, during ? during : outer, present, e);
+		ret = store_event(r, t, &rec, ts, dur, during ? during : outer, present, e);
 	if (!ret && ev->bytes)
 		ret = event_row_payload(
 			r->store, r->n, ev->data, ev->bytes < HOST_DATA ? ev->bytes : HOST_DATA, e);
@@ -351,8 +387,7 @@ int host_rows_lost(
 	ret = forget(r, e);
 	ts = event_row_begin(r->n, ts1);
 	if (!ret)
-		ret = event_row_store(
-			r->store, r->n, t->row, &rec, ts, (int64_t)(ts1 - ts0), 0, n ? 1 : 0, e);
+		ret = store_event(r, t, &rec, ts, (int64_t)(ts1 - ts0), 0, n ? 1 : 0, e);
 	return ret ? ret : event_row_loss(r->store, r->n, t->row, ts0, ts1, n, e);
 }
 

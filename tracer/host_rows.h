@@ -12,6 +12,8 @@
 
 struct host_exit_vmm;
 
+struct host_gather;
+
 struct host_track;
 
 struct host_rows {
@@ -25,6 +27,7 @@ struct host_rows {
 	unsigned *own;  /* by row of track: track + 1 of one that has another source too; 0: none */
 	unsigned owns;  /* rows that own has */
 	int isa;        /* of the last exit; 0: none yet */
+	struct host_gather *gather; /* is given all of it too, if it is not NULL; borrowed */
 };
 
 /* `rows`: so many tracks have their rows already. Borrows n. */

@@ -9,6 +9,9 @@
 /* Is it the tracepoints alone? */
 bool host_trace_is(sqlite3 *db);
 
+/* derive_all() for such a recording, from what its events say (host_join.h): they are not read again. */
+int derive_gathered(sqlite3 *db, struct host_join *gathered, struct err *e);
+
 /* Tables request, step, absent and budget of such a recording. */
 int host_derive(struct derive *d);
 

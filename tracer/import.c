@@ -10,13 +10,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bulk.h"
+#include "host_join.h"
 #include "host_rows.h"
+#include "host_trace.h"
 #include "import_pipe.h"
 #include "import_process.h"
 #include "recording.h"
 #include "store_state.h"
 
-#define COMMIT_EVENTS 100000
+#define COMMIT_EVENTS 50000
 #define PROGRESS_NS 200000000u
 #define METAS_MAX 65536
 
@@ -27,6 +30,9 @@ struct import {
 	struct store store;
 	struct host_rows rows;
 	struct rows_counts n;
+	struct host_join join;
+	struct host_gather *gather; /* fills it */
+	struct err why;             /* what join says */
 	bool created;
 	char meta[METAS_MAX]; /* "key\0value\0" of before the recording was created */
 	size_t metas;
@@ -59,13 +65,17 @@ static int put_meta(struct import *m, const char *key, const char *value, struct
 /* The recording begins with the first thing that is to stand in it: a file of nothing replaces nothing. */
 static int create(struct import *m, struct err *e)
 {
-	int ret = m->created ? 0 : store_create(&m->store, m->o->out, 0, e);
+	int ret = m->created ? 0 : store_create_bulk(&m->store, m->o->out, e);
 
 	if (ret || m->created)
 		return ret;
 	m->created = true;
 	host_rows_init(&m->rows, &m->store, &m->n, 0);
-	ret = store_begins(&m->store, e);
+	m->join.e = &m->why;
+	ret = host_gather_begin(&m->gather, &m->join);
+	m->rows.gather = m->gather;
+	if (!ret)
+		ret = store_begins(&m->store, e);
 	if (!ret)
 		ret = put_meta(m, "import.file", base_name(m->o->in), e);
 	for (size_t i = 0; !ret && i < m->metas;) {
@@ -79,12 +89,14 @@ static int create(struct import *m, struct err *e)
 
 static int commit(struct import *m, struct err *e)
 {
-	int ret = host_rows_flush(&m->rows, e);
+	int ret = store_begin(&m->store, e);
 
+	if (!ret)
+		ret = host_rows_flush(&m->rows, e);
 	m->uncommitted = 0;
 	if (!ret)
 		ret = store_commit(&m->store, e);
-	return ret ? ret : store_begin(&m->store, e);
+	return ret ? ret : bulk_commit(m->store.bulk, e);
 }
 
 static int last_meta(struct import *m, struct err *e)
@@ -118,11 +130,15 @@ static int finish(struct import *m, struct err *e)
 	int ret = commit(m, e);
 
 	if (!ret)
+		ret = store_end_bulk(&m->store, e);
+	if (!ret)
+		ret = store_begin(&m->store, e);
+	if (!ret)
 		ret = last_meta(m, e);
 	if (!ret)
-		ret = store_commit(&m->store, e);
+		ret = host_gather_end(&m->gather);
 	if (!ret)
-		ret = derive_all(m->store.db, e);
+		ret = derive_gathered(m->store.db, &m->join, e);
 	if (!ret)
 		ret = store_ends(&m->store, e);
 	m->result->made = !ret;
@@ -205,8 +221,9 @@ static int take(struct import *m, const struct import_header *h, struct err *e)
 	if (h->type == IMPORT_EVENTS && m->created && h->len <= sizeof(m->msg.event))
 		return take_events(m, m->msg.event, h->len / sizeof(m->msg.event[0]), e);
 	if (h->type == IMPORT_LOSS && m->created && h->len == sizeof(m->msg.loss))
-		return host_rows_lost(&m->rows, m->msg.loss.task, m->msg.loss.ts0, m->msg.loss.ts1,
-			m->msg.loss.n, e);
+		return store_begin(&m->store, e)
+			       ?: host_rows_lost(&m->rows, m->msg.loss.task, m->msg.loss.ts0,
+					  m->msg.loss.ts1, m->msg.loss.n, e);
 	return err_set(e, -EPROTO, "a message of type %u is not understood", h->type);
 }
 
@@ -317,22 +334,22 @@ static int read_once(struct import *m, int in, bool mend, struct err *e)
 /* libtracecmd refuses a file whose end is missing, or crashes: then another reader takes what there is. */
 static int read_and_store(struct import *m, int in, struct err *e)
 {
-	struct err why = {""};
+	struct err *why = &m->why;
 	char first[sizeof(m->result->damage)];
-	int ret = read_once(m, in, false, &why);
+	int ret = read_once(m, in, false, why);
 
 	if (!ret && !m->created && m->result->damage[0]) {
 		memcpy(first, m->result->damage, sizeof(first));
-		ret = read_once(m, in, true, &why);
+		ret = read_once(m, in, true, why);
 		if (!m->created)
 			memcpy(m->result->damage, first, sizeof(first));
 	}
 	if (ret)
-		return err_set(e, ret, "%s cannot be written: %s", m->o->out, why.msg);
+		return err_set(e, ret, "%s cannot be written: %s", m->o->out, why->msg);
 	if (m->created)
-		ret = finish(m, &why);
+		ret = finish(m, why);
 	if (ret)
-		return err_set(e, ret, "%s could not be completed: %s", m->o->out, why.msg);
+		return err_set(e, ret, "%s could not be completed: %s", m->o->out, why->msg);
 	if (m->created)
 		return 0;
 	if (m->result->damage[0])
@@ -363,6 +380,8 @@ int import_file(const struct import_opts *o, struct import_result *result, struc
 		store_close(&m->store);
 	import_process_free(&m->reader);
 	host_rows_destroy(&m->rows);
+	host_gather_end(&m->gather);
+	host_join_free(&m->join);
 	free(m);
 	return ret;
 }

@@ -30,12 +30,6 @@ static const char *const seal_sql[SEAL_MAX] = {
 
 enum { SUM, WEIGHTED, SUMS };
 
-struct digest {
-	uint64_t (*block)[SUMS];
-	size_t blocks, cap;
-	int64_t rows;
-};
-
 static uint64_t mix(uint64_t h, uint64_t v)
 {
 	h = (h ^ v) * 0x9e3779b97f4a7c15u; /* odd: a bijection; 2^64 divided by the golden ratio */
@@ -57,8 +51,9 @@ static uint64_t mix_bytes(uint64_t h, const unsigned char *p, size_t len)
 	return mix(h, v);
 }
 
-static uint64_t hash_row(sqlite3_stmt *row, int columns)
+uint64_t seal_hash_row(sqlite3_stmt *row)
 {
+	int columns = sqlite3_column_count(row);
 	uint64_t h = 0, bits;
 	double real;
 
@@ -86,7 +81,22 @@ static uint64_t hash_row(sqlite3_stmt *row, int columns)
 	return h;
 }
 
-static int add_row(struct digest *d, uint64_t h, struct err *e)
+uint64_t seal_hash_integers(int columns, const int64_t *value, uint32_t known)
+{
+	uint64_t h = 0;
+
+	for (int i = 0; i < columns; i++)
+		h = known >> i & 1 ? mix(h + SQLITE_INTEGER, (uint64_t)value[i])
+				   : mix(h + SQLITE_NULL, 0);
+	return h;
+}
+
+uint64_t seal_hash_blob(int64_t id, const void *data, size_t len)
+{
+	return mix_bytes(mix(SQLITE_INTEGER, (uint64_t)id) + SQLITE_BLOB, data, len);
+}
+
+int seal_digest_add(struct seal_digest *d, uint64_t h, struct err *e)
 {
 	uint64_t place = (uint64_t)d->rows % SEAL_BLOCK + 1;
 
@@ -108,6 +118,17 @@ static int add_row(struct digest *d, uint64_t h, struct err *e)
 	return 0;
 }
 
+void seal_digest_replace(struct seal_digest *d, int64_t place, uint64_t was, uint64_t is)
+{
+	uint64_t *block;
+
+	if (place < 1 || place > d->rows)
+		return;
+	block = d->block[(place - 1) / SEAL_BLOCK];
+	block[SUM] += is - was;
+	block[WEIGHTED] += ((uint64_t)(place - 1) % SEAL_BLOCK + 1) * (is - was);
+}
+
 static int prepare_for(
 	sqlite3 *db, sqlite3_stmt **stmt, enum seal_sql id, const char *table, struct err *e)
 {
@@ -119,12 +140,12 @@ static int prepare_for(
 }
 
 /* The digest of all rows, in the order in which SQLite stores them: by primary key. The caller frees. */
-static int digest_rows(sqlite3_stmt *row, struct digest *d, struct err *e)
+static int digest_rows(sqlite3_stmt *row, struct seal_digest *d, struct err *e)
 {
-	int ret, columns = sqlite3_column_count(row);
+	int ret;
 
 	while ((ret = sql_step(row, e)) > 0) {
-		ret = add_row(d, hash_row(row, columns), e);
+		ret = seal_digest_add(d, seal_hash_row(row), e);
 		if (ret)
 			break;
 	}
@@ -147,11 +168,11 @@ static bool is_derived(const char *table)
 
 /* Counts the rows, and makes the digest of those that have one. */
 static int read_table(
-	sqlite3 *db, const char *table, sqlite3_stmt **row, struct digest *d, struct err *e)
+	sqlite3 *db, const char *table, sqlite3_stmt **row, struct seal_digest *d, struct err *e)
 {
 	int ret = prepare_for(db, row, is_derived(table) ? SEAL_COUNT : SEAL_ROWS, table, e);
 
-	*d = (struct digest){.rows = ret ? -1 : 0};
+	*d = (struct seal_digest){.rows = ret ? -1 : 0};
 	if (ret)
 		return ret;
 	if (!is_derived(table))
@@ -161,29 +182,46 @@ static int read_table(
 	return ret < 0 ? ret : 0;
 }
 
-static int seal_table(sqlite3 *db, const char *table, struct err *e)
+static int put_seal(sqlite3 *db, const char *table, const struct seal_digest *d, struct err *e)
 {
-	sqlite3_stmt *row = NULL, *insert = NULL;
-	struct digest d;
-	int ret = read_table(db, table, &row, &d, e);
+	sqlite3_stmt *insert = NULL;
+	int ret = sql_prepare(db, &insert, e, seal_sql[SEAL_ADD]);
 
-	if (!ret)
-		ret = sql_prepare(db, &insert, e, seal_sql[SEAL_ADD]);
 	if (!ret) {
 		sqlite3_bind_text(insert, 1, table, -1, SQLITE_STATIC);
-		sqlite3_bind_int64(insert, 2, d.rows);
+		sqlite3_bind_int64(insert, 2, d->rows);
 		if (!is_derived(table))
-			sqlite3_bind_blob64(insert, 3, d.block ? (const void *)d.block : "",
-				d.blocks * sizeof(*d.block), SQLITE_STATIC);
+			sqlite3_bind_blob64(insert, 3, d->block ? (const void *)d->block : "",
+				d->blocks * sizeof(*d->block), SQLITE_STATIC);
 		ret = sql_step(insert, e);
 	}
-	sqlite3_finalize(row);
 	sqlite3_finalize(insert);
+	return ret;
+}
+
+static int seal_table(sqlite3 *db, const char *table, const struct seal_known *known, struct err *e)
+{
+	sqlite3_stmt *row = NULL;
+	struct seal_digest d = {0};
+	int ret;
+
+	for (; known && known->table; known++)
+		if (strcmp(known->table, table) == 0)
+			return put_seal(db, table, known->digest, e);
+	ret = read_table(db, table, &row, &d, e);
+	if (!ret)
+		ret = put_seal(db, table, &d, e);
+	sqlite3_finalize(row);
 	free(d.block);
 	return ret;
 }
 
 int seal_write(sqlite3 *db, struct err *e)
+{
+	return seal_write_known(db, NULL, e);
+}
+
+int seal_write_known(sqlite3 *db, const struct seal_known *known, struct err *e)
 {
 	sqlite3_stmt *tables = NULL;
 	int ret = sql_exec(db, e, seal_sql[SEAL_CLEAR]);
@@ -196,7 +234,7 @@ int seal_write(sqlite3 *db, struct err *e)
 	if (!ret)
 		ret = sql_prepare(db, &tables, e, seal_sql[SEAL_TABLES]);
 	while (!ret && (ret = sql_step(tables, e)) > 0)
-		ret = seal_table(db, (const char *)sqlite3_column_text(tables, 0), e);
+		ret = seal_table(db, (const char *)sqlite3_column_text(tables, 0), known, e);
 	sqlite3_finalize(tables);
 	return ret ? ret : sql_exec(db, e, seal_sql[SEAL_KEYS]);
 }
@@ -212,7 +250,8 @@ static uint64_t changed_place(uint64_t sum, uint64_t weighted, uint64_t rows)
 	return 0;
 }
 
-static void compare_blocks(const struct digest *d, const uint8_t *sealed, struct seal_verdict *v)
+static void compare_blocks(
+	const struct seal_digest *d, const uint8_t *sealed, struct seal_verdict *v)
 {
 	for (size_t b = 0; b < d->blocks; b++) {
 		int64_t before = (int64_t)b * SEAL_BLOCK;
@@ -249,7 +288,7 @@ static int find_seal(sqlite3 *db, const char *table, sqlite3_stmt **seal, bool *
 int seal_compare(sqlite3 *db, const char *table, struct seal_verdict *v, struct err *e)
 {
 	sqlite3_stmt *seal = NULL, *row = NULL;
-	struct digest d = {0};
+	struct seal_digest d = {0};
 	struct err why = {""};
 	bool has = false;
 	int ret = find_seal(db, table, &seal, &has, e);

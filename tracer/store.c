@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bulk.h"
 #include "recording_file.h"
 #include "schema/schema.h"
 #include "sql.h"
@@ -103,7 +104,8 @@ static int claim(const char *path, struct err *e)
 	return ret;
 }
 
-static int create_schema(struct store *s, unsigned max_pages, struct err *e)
+static int create_schema(
+	struct store *s, unsigned max_pages, enum store_exec journal, struct err *e)
 {
 	char pragma[160];
 	int ret = store_exec(s, EXEC_CREATE_PAGES, e);
@@ -114,7 +116,7 @@ static int create_schema(struct store *s, unsigned max_pages, struct err *e)
 	if (!ret)
 		ret = sql_exec(s->db, e, pragma);
 	if (!ret)
-		ret = store_exec(s, EXEC_CREATE_WAL, e);
+		ret = store_exec(s, journal, e);
 	if (!ret)
 		ret = store_begin(s, e);
 	if (!ret)
@@ -127,7 +129,8 @@ static int create_schema(struct store *s, unsigned max_pages, struct err *e)
 	return ret;
 }
 
-int store_create(struct store *s, const char *path, unsigned max_pages, struct err *e)
+static int create(struct store *s, const char *path, unsigned max_pages, enum store_exec journal,
+	struct err *e)
 {
 	struct err why = {""};
 	char real[PATH_MAX];
@@ -149,7 +152,8 @@ int store_create(struct store *s, const char *path, unsigned max_pages, struct e
 	rc = sqlite3_open_v2(real, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc == SQLITE_OK) /* somebody who looks into the file meanwhile must not end it */
 		sqlite3_busy_timeout(s->db, BUSY_MS);
-	ret = rc == SQLITE_OK ? create_schema(s, max_pages, &why) : sql_error(s->db, rc, &why);
+	ret = rc == SQLITE_OK ? create_schema(s, max_pages, journal, &why)
+			      : sql_error(s->db, rc, &why);
 	if (ret) {
 		store_close(s);
 		return err_set(e, ret, "%s cannot be created: %s", path, why.msg);
@@ -157,8 +161,38 @@ int store_create(struct store *s, const char *path, unsigned max_pages, struct e
 	return 0;
 }
 
+int store_create(struct store *s, const char *path, unsigned max_pages, struct err *e)
+{
+	return create(s, path, max_pages, EXEC_CREATE_WAL, e);
+}
+
+int store_create_bulk(struct store *s, const char *path, struct err *e)
+{
+	int ret = create(s, path, 0, EXEC_CREATE_BULK, e);
+
+	if (ret)
+		return ret;
+	ret = store_commit(s, e);
+	if (!ret)
+		ret = bulk_create(&s->bulk, s->db, s->lock, e);
+	if (ret)
+		store_close(s);
+	return ret;
+}
+
+int store_end_bulk(struct store *s, struct err *e)
+{
+	int ret = store_commit(s, e);
+
+	if (!ret)
+		ret = bulk_end(s->bulk, e);
+	return ret ? ret : store_exec(s, EXEC_END_BULK, e);
+}
+
 void store_close(struct store *s)
 {
+	bulk_free(s->bulk);
+	s->bulk = NULL;
 	if (s->in_transaction)
 		store_exec(s, EXEC_ROLLBACK, NULL);
 	s->in_transaction = false;

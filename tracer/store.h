@@ -20,12 +20,15 @@ enum store_exec {
 	EXEC_MAX
 };
 
+struct bulk;
+
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *stmt[STMT_MAX];
 	int lock; /* holds the flock that says: somebody records into this file */
 	bool in_transaction;
 	unsigned event_bound; /* parameters of STMT_EVENT that are not NULL */
+	struct bulk *bulk;    /* the rows of events and exits go there, if it is not NULL */
 };
 
 /*
@@ -34,6 +37,13 @@ struct store {
  * -EEXIST (something else is there), -EBUSY (a recorder has it open), or the system's error.
  */
 int store_create(struct store *s, const char *path, unsigned max_pages, struct err *e);
+
+/* The same, for a source that can be read again: rows go to s->bulk, what was committed survives the end of
+ * the process but not of the machine, until store_end_bulk(). */
+int store_create_bulk(struct store *s, const char *path, struct err *e);
+
+/* Commits; all tables are SQLite's from then on, and so is the file's safety. */
+int store_end_bulk(struct store *s, struct err *e);
 
 /* Rolls back what is not committed. All zero is fine. */
 void store_close(struct store *s);

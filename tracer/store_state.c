@@ -4,6 +4,7 @@
 
 #include <time.h>
 
+#include "bulk.h"
 #include "cmd.h"
 #include "schema/schema.h"
 #include "seal.h"
@@ -35,7 +36,7 @@ int store_ends(struct store *s, struct err *e)
 	if (!ret)
 		ret = store_meta_text(s, "state", "complete", e);
 	if (!ret)
-		ret = seal_write(s->db, e);
+		ret = seal_write_known(s->db, s->bulk ? bulk_digests(s->bulk) : NULL, e);
 	if (!ret)
 		ret = store_commit(s, e);
 	return ret ? ret : store_one_file(s, e);

@@ -4,7 +4,7 @@
  * decoder into rows, requests and steps. Whatever they say: ids have no gap, times do not go back, a budget
  * is its request's time, and steps name events that are there.
  *
- * sources: tracer/host_decode.c tracer/host_rows.c tracer/host_gather.c tracer/host_join.c tracer/host_legs.c tracer/host_steps.c tracer/host_requests.c tracer/host_budget.c @BUILD@/libexitwalk.a
+ * sources: tracer/host_decode.c tracer/host_rows.c tracer/host_gather.c tracer/host_gather_rows.c tracer/host_join.c tracer/host_legs.c tracer/host_steps.c tracer/host_requests.c tracer/host_budget.c @BUILD@/libexitwalk.a
  * libs: -I/usr/include/traceevent -lsqlite3 -ltraceevent -lZydis -lelf
  */
 #include <stdint.h>
