@@ -218,6 +218,9 @@ static void summary(const struct run *r)
 	if (r->machine.linux_kernel.refused)
 		printf("symbols     %s is of another kernel; names are those in the guest's memory\n",
 			r->o->symbols);
+	if (r->o->guest_events && !r->machine.port.console.position)
+		printf("agent       nothing came: none was started in the guest (docs/guest.md), or it said why "
+		       "not\n");
 	printf("recording   %s\n", r->o->file);
 	printf("next        exitwalk view %s    walk it\n", r->o->file);
 	printf("            exitwalk path %s    one write as text\n", r->o->file);

@@ -121,6 +121,7 @@ check "symbols that a user read" fails 1 'zeros has only zeros for addresses: co
 	-k good --symbols zeros
 check "--symbols without a name" usage '--symbols needs the name' -k good --symbols ''
 check "--symbols for the built-in guest" usage '--symbols is for a Linux kernel' --symbols text
+check "--guest-events for the built-in guest" usage "--guest-events is for a Linux kernel" --guest-events
 check "-k without a name" usage '-k needs the name' -k ''
 check "-i without a name" usage '-i needs the name' -k good -i ''
 check "-i without -k" usage '-i is for a Linux kernel' -i good
