@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guest_events.h"
 #include "host_trace.h"
 #include "recording.h"
 #include "schema/schema.h"
@@ -108,6 +109,9 @@ static int derive_tables(struct derive *d)
 {
 	int ret = empty_tables(d);
 
+	/* A recording that was cut off: what its guest sent is not events yet. */
+	if (!ret)
+		ret = guest_events_make(d->db, NULL, NULL, d->e);
 	if (!ret)
 		ret = read_losses(d);
 	if (!ret)

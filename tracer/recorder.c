@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guest_events.h"
+#include "guest_texts.h"
 #include "recorder_host.h"
 #include "recording.h"
 #include "store_state.h"
@@ -216,12 +218,29 @@ static int last_meta(struct recorder *r, struct err *e)
 	return ret;
 }
 
+/* By what was found in the guest's memory. */
+static bool name_guest(void *ctx, uint64_t addr, bool place, char *buf, size_t size)
+{
+	const struct ksyms *s = ctx;
+	uint64_t bytes;
+	const struct ksym *y = ksyms_by_addr(s, addr, &bytes);
+
+	if (y)
+		guest_text_symbol(buf, size, s, y, place ? addr : y->addr);
+	return y != NULL;
+}
+
 static int finish(struct recorder *r, struct err *e)
 {
+	const struct guest_namer namer = {name_guest, (void *)(uintptr_t)r->guest_names};
+	uint64_t added = 0;
 	int ret = r->failed ? err_set(e, r->failed, "%s", r->why.msg) : 0;
 
 	if (!ret)
 		ret = store_commit(&r->store, e);
+	if (!ret)
+		ret = guest_events_make(r->store.db, r->guest_names ? &namer : NULL, &added, e);
+	r->writer.rows.n.events += added;
 	if (!ret)
 		ret = derive_all(r->store.db, e);
 	if (!ret)

@@ -128,6 +128,7 @@ int recorder_linux(struct recorder *r, struct guest_linux *g, const struct kmem 
 	orc_rows_free(&c.orc);
 	if (recorder_described(r, ret) < 0)
 		return err_set(e, ret, "%s", r->why.msg);
+	r->guest_names = &g->syms;
 	recorder_meta(r, "guest_linux.modules", "%d", modules < 0 ? 0 : modules);
 	recorder_meta(r, "guest_linux.symbols", "%zu", g->syms.n);
 	recorder_meta(r, "guest_linux.symbols_stored", "%lld", (long long)c.symbols);

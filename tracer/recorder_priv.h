@@ -7,6 +7,8 @@
 #include "ring.h"
 #include "writer.h"
 
+struct ksyms;
+
 struct recorder_track {
 	struct probe probe;
 	struct ring ring;
@@ -20,7 +22,9 @@ struct recorder {
 	struct recorder_track *track[ROWS_TRACKS_MAX];
 	unsigned tracks;
 	struct recorder_host *host; /* NULL: no tracepoints of the host */
-	int64_t emit_ps;            /* what one emit costs, picoseconds */
+	const struct ksyms
+		*guest_names; /* of a Linux guest's kernel, until recorder_finish; or NULL */
+	int64_t emit_ps;      /* what one emit costs, picoseconds */
 	/* A describing call that failed: recorder_start and recorder_finish say so. */
 	int failed;
 	struct err why;

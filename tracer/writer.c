@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock_pair.h"
+
 #define RELEASE_EVERY 256 /* slots go back to the producer in batches: one shared write for many */
 
 int writer_init(struct writer *w, struct store *store, uint64_t window_ns, struct err *e)
@@ -168,12 +170,26 @@ static int last_losses(struct writer *w)
 	return ret;
 }
 
+static void say_clock(struct writer *w)
+{
+	struct clock_pair p = clock_pair_read();
+
+	PROBE_AT(w->clock, p.ts, EW_CLOCK_PAIR, p.tsc, p.width);
+	w->clock_next = p.ts + CLOCK_PAIR_EVERY;
+}
+
 static int round_of(struct writer *w, bool stop, bool *done)
 {
 	struct timespec sleep = {.tv_nsec = WRITER_SLEEP_NS};
-	uint64_t n;
-	int ret = writer_pass(w, stop ? UINT64_MAX : probe_now(), &n);
+	uint64_t n, now = stop ? UINT64_MAX : probe_now();
+	int ret;
 
+	if (w->clock && now >= w->clock_next && w->clock_next != UINT64_MAX) {
+		say_clock(w);
+		if (stop)
+			w->clock_next = UINT64_MAX;
+	}
+	ret = writer_pass(w, now, &n);
 	*done = stop && n == 0;
 	/* The clock is read again: the transaction may have begun in this very pass. */
 	if (!ret && w->uncommitted && probe_now() - w->begun >= WRITER_COMMIT_NS)
@@ -212,6 +228,8 @@ int writer_start(struct writer *w, struct err *e)
 	sigset_t all, old;
 	int ret;
 
+	if (w->clock) /* before anything of the run happens */
+		say_clock(w);
 	/* Signals are for the other threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);

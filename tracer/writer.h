@@ -23,6 +23,8 @@ struct writer {
 	const _Atomic uint32_t *task[ROWS_TRACKS_MAX + 1]; /* its thread's id, once known; NULL */
 	unsigned rings;
 	struct host_ring *host; /* NULL, or the last of ring[], which is of no track */
+	struct probe *clock;    /* NULL, or where the thread itself says events clock_pair */
+	uint64_t clock_next;    /* when the next one is due; UINT64_MAX: the last one is said */
 	uint64_t window_ns;
 	uint64_t uncommitted, begun; /* events since the last commit; when the first of them came */
 	uint64_t cpu_ns;             /* the thread's CPU time, when it has ended */

@@ -18,6 +18,7 @@
 #include "run_linux.h"
 #include "run_options.h"
 #include "tracer/cmd.h"
+#include "tracer/recorder_clock.h"
 #include "watch.h"
 #include "watchdog.h"
 
@@ -172,6 +173,11 @@ static int open_recording(struct run *r, struct err *e)
 			return no_track(r, e);
 	}
 	run_console_record(&r->console, r->recorder);
+	if (r->o->guest_events) {
+		machine_record_tsc(&r->machine);
+		if (recorder_clock(r->recorder))
+			return no_track(r, e);
+	}
 	rc = run_host_create(&r->live, r->recorder, r->o->host_trace, r->o->host_functions, e);
 	if (rc == 0)
 		rc = recorder_start(r->recorder, e);

@@ -221,6 +221,12 @@ void machine_record(struct machine *m, unsigned vcpu, struct probe *p, const str
 	m->port.recorder = r;
 }
 
+void machine_record_tsc(struct machine *m)
+{
+	for (unsigned i = 0; i < m->cpus.count; i++)
+		m->cpus.vcpu[i].tsc_next = 1; /* at once */
+}
+
 int machine_start_io(struct machine *m, struct probe *p, struct err *e)
 {
 	return drives_start(&m->drives, p, e);

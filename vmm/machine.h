@@ -78,6 +78,9 @@ void machine_destroy(struct machine *m);
 /* The run of this vCPU is recorded by p. Before machine_run, once for each vCPU. */
 void machine_record(struct machine *m, unsigned vcpu, struct probe *p, const struct recorder *r);
 
+/* The vCPUs' TSC offsets are recorded too. After machine_record. */
+void machine_record_tsc(struct machine *m);
+
 /* Starts the I/O thread, if there is to be one (drives_need_thread); p: its probe. Before machine_run,
  * which ends it. */
 int machine_start_io(struct machine *m, struct probe *p, struct err *e);

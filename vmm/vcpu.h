@@ -55,6 +55,8 @@ struct vcpu {
 	void *kicked_ctx;
 	int look; /* kicked() is to say where the vCPU is; set by another thread, atomically */
 
+	uint64_t tsc_next; /* when its TSC offset is due to be said again; 0: never */
+
 	uint64_t cr3;         /* as last read; VCPU_NO_TABLES */
 	uint64_t last_tables; /* the last CR3 that was not VCPU_NO_TABLES; 0: none */
 	uint64_t gs_base;     /* of the same time: in Linux the processor's own data */

@@ -6,7 +6,9 @@
 #include <time.h>
 
 #include "guest_kernel.h"
+#include "tracer/clock_pair.h"
 #include "tracer/recorder.h"
+#include "tsc_offset.h"
 #include "vcpu.h"
 
 #define SNAPSHOT_STACK 4096
@@ -213,10 +215,23 @@ static void try_again(unsigned in_a_row)
 		nanosleep(&wait, NULL); /* the kick ends it */
 }
 
+/* Where the guest's times are to be converted: now and then, since the guest may change it. */
+static void say_tsc_offset(struct vcpu *v)
+{
+	uint64_t now;
+
+	if (!v->tsc_next)
+		return;
+	now = probe_now();
+	if (now >= v->tsc_next)
+		v->tsc_next = tsc_offset_say(v, now) ? now + CLOCK_PAIR_EVERY : 0;
+}
+
 void vcpu_run(struct vcpu *v)
 {
 	unsigned again = 0;
 
+	say_tsc_offset(v);
 	stop_enter(v->stop, &v->stop_thread, &v->run->immediate_exit);
 	while (!stop_why(v->stop)) {
 		int error = enter(v);
@@ -230,8 +245,11 @@ void vcpu_run(struct vcpu *v)
 			vcpu_stop(v, EW_STOP_RUN_FAILED, error);
 		else if (v->kicked)
 			v->kicked(v->kicked_ctx, v);
+		say_tsc_offset(v);
 		if (v->recorder && recorder_status(v->recorder))
 			stop_ask(v->stop, EW_STOP_RECORDER, 0, STOP_NO_VCPU);
 	}
 	stop_leave(v->stop, &v->stop_thread);
+	if (v->tsc_next)
+		tsc_offset_say(v, probe_now());
 }
