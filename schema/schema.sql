@@ -56,13 +56,16 @@ CREATE TABLE orc(ip INTEGER PRIMARY KEY, type INTEGER NOT NULL, sp_reg INTEGER N
 	after_call INTEGER NOT NULL);
 
 -- Derived at the end from the above (derive_all) ----------------------------------------------------
--- A system call of a guest process, from its two markers.
+-- A system call of a guest process, from its two markers, or from what its kernel traced of it: then
+-- enter_event and exit_event are those events. sys_enter, sys_exit: what the kernel traced, in either case.
 CREATE TABLE guest_call(id INTEGER PRIMARY KEY, track INTEGER NOT NULL, pid INTEGER, comm TEXT,
 	nr INTEGER NOT NULL, arg0 INTEGER, arg1 INTEGER, arg2 INTEGER, arg3 INTEGER, arg4 INTEGER,
 	arg5 INTEGER, path TEXT, ret INTEGER, enter_event INTEGER NOT NULL, exit_event INTEGER,
-	t_enter INTEGER NOT NULL, t_exit INTEGER);
--- A virtio request. guest_call: the system call that caused it; call_how: how that is known ('buffer':
--- its data lie in the call's buffer, 'only call': no other open call does this). notify_event: the
+	t_enter INTEGER NOT NULL, t_exit INTEGER, sys_enter INTEGER, sys_exit INTEGER);
+-- A virtio request. guest_call: the system call that caused it; call_how: how that is known ('sector': its
+-- bios were queued by the task that is in the call, 'buffer': its data lie in the call's buffer, 'only call':
+-- no other open call does this). call_conflict: another call, in whose buffer the data lie. guest_issue,
+-- guest_complete: the events by which the guest's block layer issued it and saw it complete. notify_event: the
 -- queue_notify that told the device of it; kick_exit: the exit in which that was. track: the thread that
 -- took it from the queue, t_wake: when that thread was woken for it. irq_event: the interrupt, which is
 -- for irq_requests requests. t_entry: when kick_exit ended. t_first..t_last: its window on the time axis
@@ -72,7 +75,8 @@ CREATE TABLE request(id INTEGER PRIMARY KEY, device INTEGER NOT NULL, queue INTE
 	status INTEGER, used_len INTEGER, guest_call INTEGER, kick_exit INTEGER, t_first INTEGER,
 	t_kick INTEGER, t_pop INTEGER, t_host INTEGER, t_host_ret INTEGER, t_used INTEGER, t_irq INTEGER,
 	t_entry INTEGER, t_last INTEGER, exits INTEGER, notify_event INTEGER, track INTEGER,
-	t_wake INTEGER, irq_event INTEGER, irq_requests INTEGER, call_how TEXT);
+	t_wake INTEGER, irq_event INTEGER, irq_requests INTEGER, call_how TEXT, call_conflict INTEGER,
+	guest_issue INTEGER, guest_complete INTEGER);
 -- A stack snapshot, unwound: n = 0 is the innermost frame. how: 'rip' (the register), 'fp' (frame
 -- pointer chain), 'orc' (by an entry of orc), 'pt_regs' (saved registers at a kernel entry), 'scan' (a guess:
 -- the next word that is behind a call; what comes after it rests on it).
@@ -87,11 +91,12 @@ CREATE TABLE entry_call(event_id INTEGER PRIMARY KEY, nr INTEGER NOT NULL, arg0 
 -- The steps of a request, n from 1. what: 'event' (event_id), 'frame' (frame `frame` of the snapshot
 -- event_id), 'insn' (the exiting instruction of the exit whose run_exit event is event_id), 'task' (who
 -- ran in the guest at the snapshot: the task event event_id), 'handover'
--- (from the thread of from_event to that of event_id), 'absent' (absent.id = absent: not recorded, and
--- what it would need).
+-- (from the thread, or task of the guest, of from_event to that of event_id), 'absent' (absent.id = absent:
+-- not recorded, and what it would need). uncertain: it and the step in front may have happened in the other
+-- order, since one is of the guest's clock and both lie within its error.
 CREATE TABLE step(request_id INTEGER NOT NULL, n INTEGER NOT NULL, stage INTEGER NOT NULL,
 	layer INTEGER NOT NULL, what TEXT NOT NULL, event_id INTEGER, frame INTEGER, absent INTEGER,
-	from_event INTEGER, PRIMARY KEY(request_id, n)) WITHOUT ROWID;
+	from_event INTEGER, uncertain INTEGER, PRIMARY KEY(request_id, n)) WITHOUT ROWID;
 CREATE TABLE absent(id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE budget(request_id INTEGER NOT NULL, layer INTEGER NOT NULL, ns INTEGER NOT NULL,
 	PRIMARY KEY(request_id, layer)) WITHOUT ROWID;

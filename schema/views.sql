@@ -76,13 +76,28 @@ CREATE VIEW v_call(id, track, pid, comm, syscall, path, ret, t_enter_ns, t_exit_
 SELECT c.id, c.track, c.pid, c.comm, t.syscall, c.path, c.ret, c.t_enter, c.t_exit, t.text
 FROM guest_call c JOIN v_call_text t ON t.source = 'marker' AND t.id = c.id;
 
+-- The task, or interrupt, in whose context an event of the guest's kernel happened.
+CREATE VIEW v_guest_actor(event_id, pid, name) AS
+SELECT g.event_id, g.pid, CASE
+	WHEN g.flags & 1 THEN printf('interrupt on %s', t.name)
+	WHEN g.flags & 2 THEN printf('soft interrupt on %s', t.name)
+	WHEN g.pid = 0 THEN printf('idle on %s', t.name)
+	ELSE printf('%s[%d]', coalesce(n.name, 'task'), g.pid) END
+FROM guest_event g JOIN event e ON e.id = g.event_id LEFT JOIN track t ON t.id = e.track
+	LEFT JOIN enum_name n ON n.enum = 'guest_pid' AND n.value = g.pid;
+
 -- Steps of one request, in order. The text of markers, exits, frames and instructions is richer here
 -- than in v_event, since what was derived from them is known.
-CREATE VIEW v_step(request_id, n, stage, layer, actor, ts_ns, dur_ns, evidence, text) AS
+CREATE VIEW v_step(request_id, n, stage, layer, actor, ts_ns, dur_ns, evidence, text, uncertain, error_ns)
+AS
 SELECT s.request_id, s.n, s.stage,
 	(SELECT name FROM enum_name WHERE enum = 'layer' AND value = s.layer),
-	CASE s.what WHEN 'event' THEN t.name WHEN 'handover' THEN t.name WHEN 'absent' THEN NULL
-		ELSE 'guest' END,
+	CASE WHEN s.what IN ('event', 'handover') THEN CASE WHEN e.kind >= 200 THEN
+			CASE WHEN s.what = 'handover' AND e.kind = 210 THEN printf('%s[%d]', coalesce((SELECT
+				name FROM enum_name WHERE enum = 'guest_pid' AND value = e.a2), 'task'), e.a2)
+			ELSE coalesce((SELECT name FROM v_guest_actor WHERE event_id = e.id), t.name) END
+			ELSE t.name END
+		WHEN s.what = 'absent' THEN NULL ELSE 'guest' END,
 	CASE WHEN s.what IN ('event', 'handover') THEN e.ts END,
 	CASE s.what WHEN 'event' THEN e.dur
 		WHEN 'handover' THEN e.ts - (SELECT ts FROM event WHERE id = s.from_event) END,
@@ -114,9 +129,20 @@ SELECT s.request_id, s.n, s.stage,
 				AND q.irq_requests > 1), '')
 		WHEN 'task' THEN (SELECT printf('current task: %s[%d]', comm, pid) FROM guest_task
 			WHERE event_id = s.event_id)
-		WHEN 'handover' THEN printf('hand-over: %s told %s, which now takes it on',
+		WHEN 'handover' THEN coalesce(
+			(SELECT CASE f.kind
+				WHEN 207 THEN printf('hand-over: %s queued the work that %s now begins', a.name, b.name)
+				WHEN 211 THEN printf('hand-over: %s woke %s[%d], which runs now', a.name,
+					coalesce(n.name, 'task'), f.a0)
+				ELSE printf('hand-over: %s put the request into a queue, and %s takes it on', a.name,
+					b.name) END
+			FROM event f JOIN v_guest_actor a ON a.event_id = f.id
+				LEFT JOIN v_guest_actor b ON b.event_id = e.id
+				LEFT JOIN enum_name n ON n.enum = 'guest_pid' AND n.value = f.a0
+			WHERE f.id = s.from_event AND f.kind >= 200),
+			printf('hand-over: %s told %s, which now takes it on',
 			(SELECT ft.name FROM event fe JOIN track ft ON ft.id = fe.track
-				WHERE fe.id = s.from_event), t.name)
+				WHERE fe.id = s.from_event), t.name))
 		WHEN 'frame' THEN (SELECT CASE WHEN y.id IS NULL THEN printf('0x%x', f.ip)
 				ELSE printf('%s+0x%x', y.name, f.ip - y.addr) ||
 					CASE WHEN y.module LIKE '[%' THEN ' ' || y.module ELSE '' END END ||
@@ -130,5 +156,8 @@ SELECT s.request_id, s.n, s.stage,
 				coalesce((SELECT symbol FROM v_exit WHERE id = x.id), 'an unknown place'),
 				x.insn_rip)
 			FROM vm_exit x JOIN insn_text i ON i.insn = x.insn WHERE x.id = e.a0)
-		ELSE (SELECT text FROM absent WHERE id = s.absent) END
+		ELSE (SELECT text FROM absent WHERE id = s.absent) END,
+	coalesce(s.uncertain, 0),
+	CASE WHEN e.kind >= 200 AND s.what IN ('event', 'handover') THEN
+		(SELECT error FROM guest_event WHERE event_id = e.id) END
 FROM step s LEFT JOIN event e ON e.id = s.event_id LEFT JOIN track t ON t.id = e.track;

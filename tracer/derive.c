@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "guest_events.h"
+#include "derive_guest.h"
 #include "host_trace.h"
 #include "recording.h"
 #include "schema/schema.h"
@@ -92,8 +93,12 @@ static int empty_tables(struct derive *d)
 /* Of a machine that recorded itself. */
 static int derive_machine(struct derive *d)
 {
-	int ret = derive_calls_and_requests(d);
+	int ret = derive_guest_begin(d);
 
+	if (!ret)
+		ret = derive_calls_and_requests(d);
+	if (!ret)
+		ret = derive_guest_join(d);
 	if (!ret)
 		ret = derive_windows(d);
 	if (!ret)
@@ -144,6 +149,7 @@ int derive_gathered(sqlite3 *db, struct host_join *gathered, struct err *e)
 		ret = sql_exec(db, e, "RELEASE derive");
 	if (ret)
 		sql_exec(db, NULL, "ROLLBACK TO derive; RELEASE derive");
+	derive_guest_end(&d);
 	free(d.call);
 	free(d.notify);
 	for (size_t i = 0; i < d.vcpus; i++)

@@ -23,10 +23,13 @@ struct mark {
 };
 
 /* A system call of a guest process. `first` and `last` are the run_enter that ended the ENTER
- * marker's exit and the run_exit of the EXIT marker's: the call without its markers. */
+ * marker's exit and the run_exit of the EXIT marker's: the call without its markers. Of a call that was
+ * not marked they are the guest's own events of its beginning and end, as enter_event and exit_event are. */
 struct guest_call {
 	int64_t track, pid, nr;
+	bool marked;
 	int64_t enter_event, exit_event; /* the markers; exit_event 0: still open at the end */
+	struct mark sys_enter, sys_exit; /* what the guest's kernel says of it; event 0: nothing */
 	struct mark first, last;
 	int64_t exit_track;      /* where the EXIT marker was written */
 	struct mark exit_before; /* the run_enter in front of it */
@@ -46,7 +49,15 @@ struct notify {
 };
 
 /* How it is known which call a request belongs to. */
-enum call_how { CALL_NONE, CALL_SEVERAL, CALL_BY_BUFFER, CALL_ONLY };
+enum call_how {
+	CALL_NONE,
+	CALL_SEVERAL,   /* more than one is open that does this */
+	CALL_BY_BUFFER, /* its data lie in the call's buffer */
+	CALL_ONLY,      /* no other open call does this */
+	CALL_BY_SECTOR, /* its bios were queued by the task that is in the call */
+	CALL_OF_KERNEL, /* they were queued by a task that is in none */
+	CALL_SHARED,    /* they were queued in more than one */
+};
 
 struct request {
 	int64_t id, device, queue, head;
@@ -54,6 +65,8 @@ struct request {
 	int64_t type, sector, bytes, descriptors, status, used_len; /* SQL_NULL: not known */
 	size_t call; /* index in derive.call, or NO_INDEX */
 	enum call_how call_how;
+	size_t conflict; /* the call that its buffer names, where its bios name another; or NO_INDEX */
+	size_t rq; /* index in derive.guest->rq, or NO_INDEX: what it is in the guest's block layer */
 	size_t notify; /* index in derive.notify, or NO_INDEX: it has none of its own */
 	bool threaded; /* taken by a thread that is no vCPU */
 	struct mark pop;
@@ -99,13 +112,15 @@ struct derive {
 	struct vcpu_runs *vcpu;
 	size_t vcpus, vcpus_cap;
 	struct host_join *gathered; /* for host_derive(), if somebody has it; NULL: it reads it */
-	bool block_traced; /* the host's block events were recorded, where there were any */
+	struct guest_io *guest; /* derive_guest.h; NULL: the guest's kernel traced nothing */
+	bool block_traced;      /* the host's block events were recorded, where there were any */
 	unsigned char absent_used[64]; /* by enum absent: its text must be stored */
 };
 
-/* One row of event. exit_id 0: NULL. */
+/* One row of event. exit_id 0: NULL. The last three are of table guest_event, 0 for other events. */
 struct event_row {
 	int64_t id, ts, dur, kind, track, exit_id, a[6];
+	int64_t pid, flags, error; /* error SQL_NULL: not known */
 };
 
 #define EVENT_COLUMNS "id, ts, dur, kind, track, exit_id, a0, a1, a2, a3, a4, a5"
@@ -159,7 +174,7 @@ static inline const struct notify *derive_kick(const struct derive *d, const str
  * Who carries a request from one place of its window to the next: at[i].track from at[i].from on;
  * CARRIER_NONE: nobody, it waits to be taken on.
  */
-#define CARRIERS_MAX 12
+#define CARRIERS_MAX 32
 #define CARRIER_NONE INT64_MIN
 struct carriers {
 	struct {
@@ -168,12 +183,6 @@ struct carriers {
 	} at[CARRIERS_MAX];
 	size_t n;
 };
-void derive_carriers(const struct derive *d, const struct request *r, struct carriers *c);
-
-/* The layer budget of one request: ns[layer], summing to last.ts - first.ts. `ev` are the events of
- * its window on its carriers' tracks, in order. */
-void derive_budget(const struct derive *d, const struct request *r, const struct carriers *c,
-	const struct event_row *ev, size_t n, int64_t ns[EW_LAYER_MAX + 1]);
 
 /* What a recording cannot show, by stage; the text depends on the KVM backend. */
 enum absent {
@@ -201,6 +210,9 @@ enum absent {
 	ABSENT_NO_IRQ,
 	ABSENT_GUEST_COMPLETION,
 	ABSENT_NO_RETURN,
+	ABSENT_KERNEL_TASK,
+	ABSENT_SHARED_BIOS,
+	ABSENT_IOEVENTFD_INSN,
 	ABSENT_MAX
 };
 int derive_absent_texts(struct derive *d);

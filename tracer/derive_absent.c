@@ -57,6 +57,12 @@ static const char *const text[ABSENT_MAX][BACKENDS] = {
 		{"no interrupt: the driver wanted none, and finds the used entry by itself"},
 	[ABSENT_GUEST_COMPLETION] =
 		{"not recorded: the driver's completion (virtblk_done, blk_mq_end_request); no exit happens inside it"},
+	[ABSENT_KERNEL_TASK] =
+		{"no guest system call: a task that was in none has queued it, the guest kernel's own (writeback, journal, a file system's thread)"},
+	[ABSENT_SHARED_BIOS] =
+		{"not attributed: its bios come from more than one guest system call, and the block layer made one request of them"},
+	[ABSENT_IOEVENTFD_INSN] =
+		{"not recorded: the instruction that notified (no exit came to the VMM, so nothing was copied)"},
 	[ABSENT_NO_RETURN] = {"the system call had not returned when the recording ended"},
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Divides a request's window among the layers: whose time is each nanosecond of its carriers'? */
+#include "derive_guest.h"
 #include "derive_host.h"
 
 #include <string.h>
@@ -26,6 +27,7 @@ struct budget {
 	bool filled, in_kernel; /* the request is in the submission queue; in the kernel's hands */
 	bool others;            /* its thread serves other requests first */
 	bool hw;                /* kvm_entry and kvm_exit tell the guest's time from KVM's */
+	enum ew_layer guest;    /* what the guest does, by its own events; NONE: they do not tell */
 };
 
 /* The first loss of the track that reaches beyond ts: losses of one track follow each other. */
@@ -141,7 +143,8 @@ static void give(struct budget *b, int64_t ts)
 			add_span(b->d, id, b->ns, EW_LAYER_RECORDER, b->t, copied);
 			b->t = copied;
 		}
-		add_span(b->d, id, b->ns, now->layer, b->t, ts);
+		add_span(b->d, id, b->ns,
+			now->layer == EW_LAYER_GUEST && b->guest ? b->guest : now->layer, b->t, ts);
 	}
 	b->t = ts;
 }
@@ -149,6 +152,8 @@ static void give(struct budget *b, int64_t ts)
 /* Does this event tell what its thread did before it? */
 static bool says(const struct budget *b, const struct event_row *ev)
 {
+	if (derive_is_guest(ev->kind))
+		return b->hw;
 	if (!derive_is_host(ev->kind))
 		return true;
 	return b->hw && (ev->kind == EW_KVM_ENTRY || ev->kind == EW_KVM_EXIT);
@@ -173,8 +178,9 @@ static void look_ahead(struct budget *b, const struct event_row *ev, size_t n)
 
 	for (size_t i = 0; now && !now->known && i < n; i++)
 		if (ev[i].track == id && says(b, &ev[i])) {
-			now->layer = derive_is_host(ev[i].kind) ? derive_host_before(&ev[i])
-								: layer_before(&ev[i]);
+			now->layer = derive_is_guest(ev[i].kind)  ? EW_LAYER_GUEST
+				     : derive_is_host(ev[i].kind) ? derive_host_before(&ev[i])
+								  : layer_before(&ev[i]);
 			now->known = true;
 		}
 	if (now && !now->known)
@@ -258,6 +264,46 @@ static void host_lost(struct budget *b, const struct event_row *ev)
 			set_layer(b, b->track[i].id, ev->ts, EW_LAYER_IN_KVM_RUN);
 }
 
+/* --- the guest's own events ------------------------------------------------------------------- */
+
+static const struct guest_call *call_of(const struct budget *b)
+{
+	return b->r->call == NO_INDEX ? NULL : &b->d->call[b->r->call];
+}
+
+/* Up to its system call, and after that, a process is itself; NONE: nobody has traced the call. */
+static enum ew_layer guest_at(const struct budget *b, int64_t event)
+{
+	const struct guest_call *c = call_of(b);
+
+	if (c && !c->sys_enter.event)
+		return EW_LAYER_NONE;
+	return c && (event < c->sys_enter.event ||
+			    (c->sys_exit.event && event >= c->sys_exit.event))
+		       ? EW_LAYER_GUEST_USER
+		       : EW_LAYER_GUEST_KERNEL;
+}
+
+static void guest_event(struct budget *b, const struct event_row *ev)
+{
+	struct track_now *now = is_carrier(b, ev->track) ? track_now(b, ev->track) : NULL;
+	enum ew_layer layer;
+
+	if (b->hw && now && now->layer == EW_LAYER_IN_KVM_RUN)
+		set_layer(b, ev->track, ev->ts, EW_LAYER_GUEST);
+	if (!b->guest)
+		return;
+	if (ev->kind == EW_GUEST_IRQ && ev->track == b->c->at[b->carrier].track)
+		layer = EW_LAYER_GUEST_KERNEL;
+	else if (ev->kind == EW_GUEST_SYS_ENTER || ev->kind == EW_GUEST_SYS_EXIT ||
+		 ev->kind == EW_GUEST_IRQ_RET)
+		layer = guest_at(b, ev->id);
+	else
+		return;
+	give(b, ev->ts);
+	b->guest = layer;
+}
+
 /* --- the VMM's events ------------------------------------------------------------------------- */
 
 static enum ew_layer now_runs(struct budget *b, const struct event_row *ev, bool other)
@@ -287,6 +333,10 @@ static void one_event(struct budget *b, const struct event_row *ev)
 	bool carries = ev->track == b->c->at[b->carrier].track;
 	struct track_now *now;
 
+	if (derive_is_guest(ev->kind)) {
+		guest_event(b, ev);
+		return;
+	}
 	if (derive_is_host(ev->kind)) {
 		host_event(b, ev);
 		return;
@@ -312,15 +362,18 @@ static void one_event(struct budget *b, const struct event_row *ev)
 	now->known = true;
 }
 
-void derive_budget(const struct derive *d, const struct request *r, const struct carriers *c,
-	const struct event_row *ev, size_t n, int64_t ns[EW_LAYER_MAX + 1])
+void derive_budget(
+	const struct writer *w, const struct event_row *ev, size_t n, int64_t ns[EW_LAYER_MAX + 1])
 {
-	struct budget b = {.d = d, .r = r, .c = c, .ns = ns, .t = r->first.ts};
+	const struct request *r = w->r;
+	struct budget b = {.d = w->d, .r = r, .c = &w->carriers, .ns = ns, .t = r->first.ts};
 	int64_t sum = 0;
 
 	memset(ns, 0, (EW_LAYER_MAX + 1) * sizeof(*ns));
 	for (size_t i = 0; i < n && !b.hw; i++)
 		b.hw = ev[i].kind == EW_KVM_ENTRY || ev[i].kind == EW_KVM_EXIT;
+	if (w->guest.on)
+		b.guest = guest_at(&b, r->first.event);
 	look_ahead(&b, ev, n);
 	for (size_t i = 0; i < n; i++) {
 		take_over(&b, &ev[i], n - i);

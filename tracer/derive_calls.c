@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Guest calls. A process is in one call at a time, and may be on another vCPU at its end than at its
- * beginning: calls are known by pid. An io_submit lasts beyond its return, until io_getevents has given
+ * beginning: calls are known by pid. Where the guest's kernel traced a call that its process marked
+ * too, it is one call; its tracepoints lie inside its markers. An io_submit lasts beyond its return, until io_getevents has given
  * its process as many events as were submitted.
  */
 #include "derive_calls.h"
@@ -14,6 +15,9 @@
 #include <sys/syscall.h>
 
 #include "vmm/guest_abi.h"
+
+/* So far back a call is looked for whose end was traced too late. */
+#define CALLS_RECENT 16
 
 enum { MAY_READ = 1, MAY_WRITE = 2, MAY_FLUSH = 4 };
 
@@ -76,6 +80,22 @@ static bool read_marker(struct calls *c, int64_t event, struct ew_marker *m)
 	return ok;
 }
 
+/* A call that was not marked: number, arguments, name of the task and result, from its own events. */
+static int bind_traced(struct calls *c, const struct guest_call *g)
+{
+	static const int parameter[] = {5, 6, 7, 8, 9, 10, 4, 13};
+	int ret;
+
+	sqlite3_bind_int64(c->traced, 1, g->enter_event);
+	sqlite3_bind_int64(c->traced, 2, g->exit_event);
+	ret = sql_step(c->traced, c->d->e);
+	for (size_t i = 0; ret > 0 && i < sizeof(parameter) / sizeof(parameter[0]); i++)
+		sqlite3_bind_value(
+			c->insert, parameter[i], sqlite3_column_value(c->traced, (int)i));
+	sqlite3_reset(c->traced);
+	return ret < 0 ? ret : 0;
+}
+
 static void bind_text(sqlite3_stmt *stmt, int n, const char *text, size_t max)
 {
 	sqlite3_bind_text(stmt, n, text, (int)strnlen(text, max), SQLITE_TRANSIENT);
@@ -93,18 +113,27 @@ static int store_call(struct calls *c, size_t index)
 	sqlite3_bind_int64(stmt, 1, (int64_t)index + 1);
 	sqlite3_bind_int64(stmt, 2, g->track);
 	sqlite3_bind_int64(stmt, 3, g->pid);
-	if (read_marker(c, g->enter_event, &m)) {
+	sqlite3_bind_int64(stmt, 5, g->nr);
+	if (!g->marked) {
+		ret = bind_traced(c, g);
+		if (ret)
+			return ret;
+	} else if (read_marker(c, g->enter_event, &m)) {
 		bind_text(stmt, 4, m.comm, sizeof(m.comm));
 		for (int i = 0; i < 6; i++)
 			sqlite3_bind_int64(stmt, 6 + i, (int64_t)m.args[i]);
 		bind_text(stmt, 12, m.path, sizeof(m.path));
 	}
-	sqlite3_bind_int64(stmt, 5, m.nr);
-	if (g->exit_event && read_marker(c, g->exit_event, &left)) {
+	if (g->marked && g->exit_event && read_marker(c, g->exit_event, &left))
 		sqlite3_bind_int64(stmt, 13, left.ret);
+	if (g->exit_event) {
 		sqlite3_bind_int64(stmt, 15, g->exit_event);
 		sqlite3_bind_int64(stmt, 17, g->last.ts);
 	}
+	if (g->sys_enter.event)
+		sqlite3_bind_int64(stmt, 18, g->sys_enter.event);
+	if (g->sys_exit.event)
+		sqlite3_bind_int64(stmt, 19, g->sys_exit.event);
 	sqlite3_bind_int64(stmt, 14, g->enter_event);
 	sqlite3_bind_int64(stmt, 16, g->first.ts);
 	ret = sql_step(stmt, c->d->e);
@@ -127,8 +156,13 @@ int calls_begin(struct calls *c, struct derive *d)
 	if (!ret)
 		ret = sql_prepare(d->db, &c->insert, d->e,
 			"INSERT INTO guest_call(id, track, pid, comm, nr, arg0, arg1, arg2, arg3, arg4,"
-			" arg5, path, ret, enter_event, exit_event, t_enter, t_exit)"
-			" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+			" arg5, path, ret, enter_event, exit_event, t_enter, t_exit, sys_enter,"
+			" sys_exit) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+	if (!ret)
+		ret = sql_prepare(d->db, &c->traced, d->e,
+			"SELECT e.a0, e.a1, e.a2, e.a3, e.a4, e.a5, (SELECT n.name FROM guest_event g JOIN"
+			" enum_name n ON n.enum = 'guest_pid' AND n.value = g.pid WHERE g.event_id = e.id),"
+			" (SELECT x.a1 FROM event x WHERE x.id = ?2) FROM event e WHERE e.id = ?1");
 	return ret;
 }
 
@@ -154,34 +188,66 @@ int calls_end(struct calls *c, int ret)
 	free(c->open);
 	sqlite3_finalize(c->marker);
 	sqlite3_finalize(c->insert);
+	sqlite3_finalize(c->traced);
 	return ret;
 }
 
 /* --- markers ---------------------------------------------------------------------------------- */
 
-int calls_enter(struct calls *c, const struct event_row *ev, size_t *index)
+static int open_call(struct calls *c, const struct guest_call *g)
 {
-	bool ends = ev->a[1] == SYS_exit || ev->a[1] == SYS_exit_group;
 	struct derive *d = c->d;
 	int ret = derive_grow((void **)&d->call, &d->calls_cap, d->calls, sizeof(*d->call), d->e);
 
-	/* Where that process was in a call, it never returned. */
-	for (size_t i = c->opens; !ret && i-- > 0;)
-		if (c->open[i].pid == ev->a[2] && (!c->open[i].submitted || ends))
-			ret = close_call(c, i);
 	if (!ret && c->opens == CALLS_OPEN_MAX)
 		ret = close_call(c, 0);
 	if (ret)
 		return ret;
-	d->call[d->calls] = (struct guest_call){.track = ev->track,
+	d->call[d->calls] = *g;
+	c->open[c->opens++] = (struct open_call){
+		.call = d->calls++, .pid = g->pid, .may = call_may(g->nr)};
+	return 0;
+}
+
+/* The newest call of that process that has not returned; NO_INDEX: none. */
+static size_t newest_of(const struct calls *c, int64_t pid)
+{
+	size_t i = c->opens;
+
+	while (i-- > 0)
+		if (c->open[i].pid == pid && !c->open[i].submitted)
+			return i;
+	return NO_INDEX;
+}
+
+int calls_enter(struct calls *c, const struct event_row *ev, size_t *index)
+{
+	bool ends = ev->a[1] == SYS_exit || ev->a[1] == SYS_exit_group;
+	struct guest_call g = {.track = ev->track,
 		.pid = ev->a[2],
 		.nr = ev->a[1],
+		.marked = true,
 		.enter_event = ev->id,
 		.first = {0, ev->ts}};
-	c->open[c->opens++] = (struct open_call){
-		.call = d->calls, .pid = ev->a[2], .may = call_may(ev->a[1])};
-	*index = d->calls++;
-	return 0;
+	size_t newest = newest_of(c, ev->a[2]);
+	struct guest_call *was = newest == NO_INDEX ? NULL : &c->d->call[c->open[newest].call];
+	int ret = 0;
+
+	/* It has its marker in front: the guest's time of its beginning is wrong by that much. */
+	if (was && !was->marked && was->nr == g.nr) {
+		g.sys_enter = was->sys_enter;
+		*was = g;
+		*index = c->open[newest].call;
+		return 0;
+	}
+	/* Where that process was in a call, it never returned. */
+	for (size_t i = c->opens; !ret && i-- > 0;)
+		if (c->open[i].pid == ev->a[2] && (!c->open[i].submitted || ends))
+			ret = close_call(c, i);
+	if (!ret)
+		ret = open_call(c, &g);
+	*index = c->d->calls - 1;
+	return ret;
 }
 
 /*
@@ -208,23 +274,13 @@ static int reap(struct calls *c, int64_t pid, int64_t events)
 	return ret;
 }
 
-int calls_leave(
-	struct calls *c, const struct event_row *ev, struct mark run_exit, struct mark before)
+/* It has returned: closed, unless it goes on until what it submitted is done. */
+static int return_from(struct calls *c, size_t i, int64_t result)
 {
-	const int64_t pid = ev->a[2], result = ev->a[3];
-	size_t i = c->opens;
-	struct guest_call *g;
+	const struct guest_call *g = &c->d->call[c->open[i].call];
+	const int64_t pid = c->open[i].pid;
 	int ret;
 
-	while (i-- > 0 && (c->open[i].pid != pid || c->open[i].submitted))
-		;
-	if (i == SIZE_MAX)
-		return 0; /* its ENTER marker was lost */
-	g = &c->d->call[c->open[i].call];
-	g->exit_event = ev->id;
-	g->exit_track = ev->track;
-	g->exit_before = before;
-	g->last = run_exit.event ? run_exit : (struct mark){ev->id, ev->ts};
 	if (g->nr == SYS_io_submit && result > 0 && result <= INT32_MAX) {
 		c->open[i].submitted = result;
 		return store_call(c, c->open[i].call);
@@ -234,6 +290,95 @@ int calls_leave(
 		result <= INT32_MAX)
 		ret = reap(c, pid, result);
 	return ret;
+}
+
+int calls_leave(
+	struct calls *c, const struct event_row *ev, struct mark run_exit, struct mark before)
+{
+	size_t i = newest_of(c, ev->a[2]);
+	struct guest_call *g;
+
+	while (i != NO_INDEX && !c->d->call[c->open[i].call].marked) {
+		int ret = close_call(c, i); /* it was in the marked one and never returned */
+
+		if (ret)
+			return ret;
+		i = newest_of(c, ev->a[2]);
+	}
+	if (i == NO_INDEX)
+		return 0; /* its ENTER marker was lost */
+	g = &c->d->call[c->open[i].call];
+	g->exit_event = ev->id;
+	g->exit_track = ev->track;
+	g->exit_before = before;
+	g->last = run_exit.event ? run_exit : (struct mark){ev->id, ev->ts};
+	return return_from(c, i, ev->a[3]);
+}
+
+/* --- the guest's own events -------------------------------------------------------------------- */
+
+int calls_sys_enter(struct calls *c, const struct event_row *ev)
+{
+	const struct mark now = {ev->id, ev->ts};
+	size_t i = newest_of(c, ev->pid);
+	struct guest_call *g = i == NO_INDEX ? NULL : &c->d->call[c->open[i].call];
+	int ret = 0;
+
+	if (g && g->marked && g->nr == ev->a[0] && !g->sys_enter.event) {
+		g->sys_enter = now;
+		return 0;
+	}
+	if (g && !g->marked)
+		ret = close_call(c, i); /* its return was not traced */
+	if (ret)
+		return ret;
+	return open_call(c, &(struct guest_call){.track = ev->track,
+				    .pid = ev->pid,
+				    .nr = ev->a[0],
+				    .enter_event = ev->id,
+				    .sys_enter = now,
+				    .first = now});
+}
+
+/* A marked call whose EXIT marker came in front: the guest's time of its end is wrong by that much. */
+static void return_late(struct calls *c, const struct event_row *ev)
+{
+	struct derive *d = c->d;
+
+	for (size_t i = d->calls; i-- > 0 && i + CALLS_RECENT >= d->calls;)
+		if (d->call[i].pid == ev->pid) {
+			if (d->call[i].marked && d->call[i].nr == ev->a[0] &&
+				d->call[i].sys_enter.event && !d->call[i].sys_exit.event)
+				d->call[i].sys_exit = (struct mark){ev->id, ev->ts};
+			return;
+		}
+}
+
+int calls_sys_exit(struct calls *c, const struct event_row *ev)
+{
+	const struct mark now = {ev->id, ev->ts};
+	size_t i = newest_of(c, ev->pid);
+	struct guest_call *g = i == NO_INDEX ? NULL : &c->d->call[c->open[i].call];
+
+	if (!g || g->nr != ev->a[0] || !g->sys_enter.event || g->sys_exit.event) {
+		if (!g)
+			return_late(c, ev);
+		return 0; /* its beginning was not traced */
+	}
+	g->sys_exit = now;
+	if (g->marked)
+		return 0;
+	g->exit_event = ev->id;
+	g->exit_track = ev->track;
+	g->last = now;
+	return return_from(c, i, ev->a[1]);
+}
+
+size_t calls_of_task(const struct calls *c, int64_t pid)
+{
+	size_t i = newest_of(c, pid);
+
+	return i == NO_INDEX ? NO_INDEX : c->open[i].call;
 }
 
 /* --- whose is it? ----------------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The system calls of the guest's processes, from their markers, and whose a request is. */
+/* The system calls of the guest's processes, from their markers and from the guest's own events, and whose a
+ * request is. */
 #ifndef EXITWALK_TRACER_DERIVE_CALLS_H
 #define EXITWALK_TRACER_DERIVE_CALLS_H
 
@@ -14,6 +15,7 @@ struct calls {
 	struct open_call *open; /* entered and not yet left, oldest first */
 	size_t opens;
 	sqlite3_stmt *marker, *insert;
+	sqlite3_stmt *traced; /* of a guest_sys_enter: its arguments and its task's name */
 };
 
 int calls_begin(struct calls *c, struct derive *d);
@@ -27,6 +29,15 @@ int calls_leave(
 	struct calls *c, const struct event_row *ev, struct mark run_exit, struct mark before);
 /* A marker_buffer: a piece of the buffer of its process's newest call. */
 int calls_buffer(struct calls *c, const struct event_row *ev);
+
+/*
+ * A guest_sys_enter begins a call, unless its task has said so by a marker: then it is that one's.
+ * A guest_sys_exit is the same call's.
+ */
+int calls_sys_enter(struct calls *c, const struct event_row *ev);
+int calls_sys_exit(struct calls *c, const struct event_row *ev);
+/* In which call a task is now; index in derive.call, or NO_INDEX. */
+size_t calls_of_task(const struct calls *c, int64_t pid);
 
 /*
  * The newest call with a buffer in which the bytes of this descriptor lie, and of the right direction.

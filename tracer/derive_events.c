@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "derive_calls.h"
+#include "derive_guest.h"
 #include "derive_queues.h"
 #include "vmm/guest_abi.h"
 
@@ -30,6 +31,7 @@ void derive_read_event(sqlite3_stmt *row, struct event_row *ev)
 	ev->exit_id = sqlite3_column_int64(row, 5);
 	for (int i = 0; i < 6; i++)
 		ev->a[i] = sqlite3_column_int64(row, 6 + i);
+	ev->pid = ev->flags = ev->error = 0;
 }
 
 int derive_grow(void **array, size_t *cap, size_t n, size_t size, struct err *e)
@@ -172,6 +174,8 @@ static int pop_request(struct pass *p, struct track_state *t, const struct event
 		.queue = ev->a[2],
 		.head = ev->a[3],
 		.track = ev->track,
+		.conflict = NO_INDEX,
+		.rq = NO_INDEX,
 		.pop = {ev->id, ev->ts}};
 	r->type = r->sector = r->bytes = r->descriptors = r->status = r->used_len = SQL_NULL;
 	r->t_host = r->t_host_ret = SQL_NULL;
@@ -380,23 +384,42 @@ static int one_event(struct pass *p, const struct event_row *ev)
 	}
 }
 
+/* An event of the guest's kernel: its system calls and its block layer. */
+static int guest_event(struct pass *p, struct event_row *ev)
+{
+	int ret = derive_guest_task(p->d, ev);
+
+	if (ret)
+		return ret;
+	switch (ev->kind) {
+	case EW_GUEST_SYS_ENTER:
+		return calls_sys_enter(&p->calls, ev);
+	case EW_GUEST_SYS_EXIT:
+		return calls_sys_exit(&p->calls, ev);
+	default:
+		return derive_guest_block(p->d, ev, calls_of_task(&p->calls, ev->pid));
+	}
+}
+
 static int all_events(struct pass *p)
 {
 	sqlite3_stmt *row = NULL;
 	struct event_row ev;
-	char sql[160];
+	char sql[224];
 	int ret;
 
-	/* Not those of which there are many and that one_event() does not look at: these, and the host's
-	 * tracepoints, whose kinds come last. */
+	/* Not those of which there are many and that one_event() does not look at: these, and tracepoints,
+	 * whose kinds come last. */
 	snprintf(sql, sizeof(sql),
 		"SELECT " EVENT_COLUMNS
-		" FROM event WHERE kind NOT IN (%d, %d, %d) AND kind < %d ORDER BY id",
-		EW_DISPATCH, EW_DISPATCH_END, EW_SNAPSHOT, EW_KVM_ENTRY);
+		" FROM event WHERE kind NOT IN (%d, %d, %d) AND kind < %d OR (%d AND kind BETWEEN"
+		" %d AND %d) ORDER BY id",
+		EW_DISPATCH, EW_DISPATCH_END, EW_SNAPSHOT, EW_KVM_ENTRY, p->d->guest != NULL,
+		EW_GUEST_SYS_ENTER, EW_GUEST_RQ_COMPLETE);
 	ret = sql_prepare(p->d->db, &row, p->d->e, sql);
 	while (!ret && (ret = sql_step(row, p->d->e)) > 0) {
 		derive_read_event(row, &ev);
-		ret = one_event(p, &ev);
+		ret = derive_is_guest(ev.kind) ? guest_event(p, &ev) : one_event(p, &ev);
 	}
 	sqlite3_finalize(row);
 	return ret;

@@ -5,13 +5,15 @@
  */
 #include "derive_host.h"
 
+#include "derive_guest.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 bool derive_is_host(int64_t kind)
 {
-	return kind >= EW_KVM_ENTRY;
+	return kind >= EW_KVM_ENTRY && !derive_is_guest(kind);
 }
 
 static bool is_block(int64_t kind)
@@ -61,6 +63,8 @@ static size_t first_of_exit(const struct writer *w, size_t run_exit)
 		if (ev->track != track || ev->kind == EW_SCHED_SWITCH ||
 			ev->kind == EW_SCHED_WAKING)
 			continue;
+		if (derive_is_guest(ev->kind) && !hw)
+			continue; /* its time is a little wrong: the guest does not run */
 		if (!derive_is_host(ev->kind) || ev->kind == EW_KVM_ENTRY)
 			break;
 		if (hw && ev->kind != EW_HOST_FUNC && ev->kind != EW_HOST_FUNC_EXIT)

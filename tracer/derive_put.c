@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Statements of the step writer: the events of a window, the rows of step, request and budget. */
+#include "derive_guest.h"
+#include "derive_guest_steps.h"
 #include "derive_host.h"
 
 #include <stdlib.h>
@@ -26,10 +28,27 @@ int steps_kind_stage(int64_t kind)
 int steps_put(struct writer *w, int stage, int layer, const char *what, int64_t event,
 	int64_t frame, int64_t absent, int64_t from_event)
 {
+	int64_t uncertain = w->uncertain ? 1 : SQL_NULL;
+
 	w->stage = stage;
-	sqlite3_bind_text(w->insert_step, 9, what, -1, SQLITE_STATIC);
-	return sql_insert(w->insert_step, w->d->e, 8,
-		(int64_t[]){w->r->id, ++w->steps, stage, layer, event, frame, absent, from_event});
+	w->uncertain = false;
+	sqlite3_bind_text(w->insert_step, 10, what, -1, SQLITE_STATIC);
+	return sql_insert(w->insert_step, w->d->e, 9,
+		(int64_t[]){w->r->id, ++w->steps, stage, layer, event, frame, absent, from_event,
+			uncertain});
+}
+
+/* Could it have happened in front of the event that was shown before? One of the two is of the guest's clock. */
+static bool is_uncertain(const struct writer *w, const struct event_row *ev)
+{
+	const struct event_row *was = &w->shown;
+	const bool guest = derive_is_guest(ev->kind);
+	int64_t error;
+
+	if (!was->id || guest == derive_is_guest(was->kind))
+		return false;
+	error = guest ? ev->error : was->error;
+	return error == SQL_NULL || ev->ts - was->ts <= error;
 }
 
 int steps_absent(struct writer *w, int stage, int layer, enum absent absent)
@@ -42,6 +61,8 @@ int steps_event(struct writer *w, int stage, const struct event_row *ev)
 {
 	int layer = known_kind(ev->kind) ? kind_info[ev->kind].layer : EW_LAYER_NONE;
 
+	w->uncertain = is_uncertain(w, ev);
+	w->shown = *ev;
 	return steps_put(w, stage, layer, "event", ev->id, SQL_NULL, SQL_NULL, SQL_NULL);
 }
 
@@ -49,6 +70,12 @@ int steps_marker(struct writer *w, int stage, int64_t event)
 {
 	return steps_put(
 		w, stage, EW_LAYER_GUEST_USER, "event", event, SQL_NULL, SQL_NULL, SQL_NULL);
+}
+
+int steps_traced(struct writer *w, int stage, int64_t event)
+{
+	return steps_put(
+		w, stage, EW_LAYER_GUEST_KERNEL, "event", event, SQL_NULL, SQL_NULL, SQL_NULL);
 }
 
 /* --- the guest's side of an exit ------------------------------------------------------------- */
@@ -141,21 +168,25 @@ static int64_t ts_or_null(struct mark m)
 
 static const char *how_text(enum call_how how)
 {
-	return how == CALL_BY_BUFFER ? "buffer" : how == CALL_ONLY ? "only call" : NULL;
+	return how == CALL_BY_BUFFER   ? "buffer"
+	       : how == CALL_ONLY      ? "only call"
+	       : how == CALL_BY_SECTOR ? "sector"
+				       : NULL;
 }
 
 int steps_request(struct writer *w)
 {
 	const struct request *r = w->r;
 	const struct notify *n = r->notify == NO_INDEX ? NULL : &w->d->notify[r->notify];
+	const struct guest_rq *rq = r->rq == NO_INDEX ? NULL : &w->d->guest->rq[r->rq];
 	int64_t ns[EW_LAYER_MAX + 1];
 	int ret;
 
 	if (how_text(r->call_how))
-		sqlite3_bind_text(w->insert_request, 28, how_text(r->call_how), -1, SQLITE_STATIC);
+		sqlite3_bind_text(w->insert_request, 31, how_text(r->call_how), -1, SQLITE_STATIC);
 	else
-		sqlite3_bind_null(w->insert_request, 28);
-	ret = sql_insert(w->insert_request, w->d->e, 27,
+		sqlite3_bind_null(w->insert_request, 31);
+	ret = sql_insert(w->insert_request, w->d->e, 30,
 		(int64_t[]){r->id, r->device, r->queue, r->head, r->type, r->sector, r->bytes,
 			r->descriptors, r->status, r->used_len,
 			r->call == NO_INDEX ? SQL_NULL : (int64_t)r->call + 1,
@@ -165,8 +196,11 @@ int steps_request(struct writer *w)
 			w->kick ? ts_or_null(w->kick->entry) : SQL_NULL, r->last.ts, w->exits,
 			n ? n->at.event : SQL_NULL, r->track, ts_or_null(r->wake),
 			r->irq.event ? r->irq.event : SQL_NULL,
-			r->irq.event ? r->irq_requests : SQL_NULL});
-	derive_budget(w->d, r, &w->carriers, w->ev + w->in_front, w->n - w->in_front, ns);
+			r->irq.event ? r->irq_requests : SQL_NULL,
+			r->conflict == NO_INDEX ? SQL_NULL : (int64_t)r->conflict + 1,
+			rq ? rq->issue.event : SQL_NULL,
+			rq && rq->complete.event ? rq->complete.event : SQL_NULL});
+	derive_budget(w, w->ev + w->in_front, w->n - w->in_front, ns);
 	for (int layer = 1; !ret && layer <= EW_LAYER_MAX; layer++)
 		ret = sql_insert(
 			w->insert_budget, w->d->e, 3, (int64_t[]){r->id, layer, ns[layer]});
@@ -177,14 +211,16 @@ int steps_request(struct writer *w)
 
 static int prepare_reads(struct writer *w)
 {
-	char sql[768], numbered[64], host[128];
+	char sql[1024], numbered[64], host[128];
 	int ret;
 
 	derive_host_sql(host, sizeof(host));
 	snprintf(sql, sizeof(sql),
 		"SELECT " EVENT_COLUMNS
 		" FROM event WHERE id BETWEEN ?1 AND ?2 AND (track IN (?3, ?4,"
-		" ?5, ?6, ?7, ?8) OR a0 = ?9 AND kind IN (%s) OR %s) ORDER BY id",
+		" ?5, ?6, ?7, ?8, ?9, ?10) AND kind NOT BETWEEN %d AND %d OR a0 = ?11 AND kind IN (%s)"
+		" OR %s) ORDER BY id",
+		EW_GUEST_FUNC, EW_GUEST_SOFTIRQ_RET,
 		derive_numbered_sql(numbered, sizeof(numbered)), host);
 	ret = sql_prepare(w->d->db, &w->events, w->d->e, sql);
 	snprintf(sql, sizeof(sql),
@@ -196,6 +232,11 @@ static int prepare_reads(struct writer *w)
 		EW_IO_SIGNAL, EW_IO_SIGNAL_RET, EW_DISPATCH_END, EW_RUN_ENTER, EW_KVM_ENTRY);
 	if (!ret)
 		ret = sql_prepare(w->d->db, &w->prefix, w->d->e, sql);
+	if (!ret && w->d->guest)
+		ret = sql_prepare(w->d->db, &w->guest_events, w->d->e,
+			"SELECT e.id, e.ts, e.dur, e.kind, e.track, e.exit_id, e.a0, e.a1, e.a2, e.a3, e.a4,"
+			" e.a5, g.pid, g.flags, g.error FROM guest_event g JOIN event e ON e.id ="
+			" g.event_id WHERE g.event_id BETWEEN ?1 AND ?2 ORDER BY g.event_id");
 	if (!ret)
 		ret = sql_prepare(w->d->db, &w->frames, w->d->e,
 			"SELECT n, ip FROM frame WHERE event_id = ?1 AND (NOT ?2 OR n <= coalesce((SELECT"
@@ -214,14 +255,14 @@ int steps_prepare(struct writer *w)
 	if (!ret)
 		ret = sql_prepare(w->d->db, &w->insert_step, w->d->e,
 			"INSERT INTO step(request_id, n, stage, layer, event_id, frame, absent,"
-			" from_event, what) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)");
+			" from_event, uncertain, what) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	if (!ret)
 		ret = sql_prepare(w->d->db, &w->insert_request, w->d->e,
 			"INSERT INTO request(id, device, queue, head, type, sector, bytes, descriptors,"
 			" status, used_len, guest_call, kick_exit, t_first, t_kick, t_pop, t_host,"
 			" t_host_ret, t_used, t_irq, t_entry, t_last, exits, notify_event, track,"
-			" t_wake, irq_event, irq_requests, call_how)"
-			" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+			" t_wake, irq_event, irq_requests, call_conflict, guest_issue, guest_complete,"
+			" call_how) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
 	if (!ret)
 		ret = sql_prepare(w->d->db, &w->insert_budget, w->d->e,
 			"INSERT INTO budget(request_id, layer, ns) VALUES(?, ?, ?)");
@@ -230,11 +271,12 @@ int steps_prepare(struct writer *w)
 
 void steps_finish(struct writer *w)
 {
-	sqlite3_stmt **const all[] = {&w->events, &w->prefix, &w->frames, &w->insn, &w->insert_step,
-		&w->insert_request, &w->insert_budget};
+	sqlite3_stmt **const all[] = {&w->events, &w->prefix, &w->guest_events, &w->frames,
+		&w->insn, &w->insert_step, &w->insert_request, &w->insert_budget};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		sqlite3_finalize(*all[i]);
 	free(w->ev);
 	free(w->side.lead);
+	derive_guest_free(&w->guest);
 }

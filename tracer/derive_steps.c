@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Turns the events of a request's window into its ordered steps, and writes its row and budget. */
+#include "derive_guest.h"
+#include "derive_guest_steps.h"
 #include "derive_host.h"
 
 #include <string.h>
@@ -31,10 +33,17 @@ static bool names_it(const struct writer *w, const struct event_row *ev)
 	return false;
 }
 
+static const struct guest_call *call_of(const struct writer *w)
+{
+	return w->r->call == NO_INDEX ? NULL : &w->d->call[w->r->call];
+}
+
 /* The process goes on after its ENTER marker. */
 static bool begins_call(const struct writer *w, const struct event_row *ev)
 {
-	return w->r->call != NO_INDEX && ev->id == w->d->call[w->r->call].first.event;
+	const struct guest_call *c = call_of(w);
+
+	return c && c->marked && ev->id == c->first.event;
 }
 
 /*
@@ -44,6 +53,8 @@ static bool begins_call(const struct writer *w, const struct event_row *ev)
  */
 static bool concerns(struct writer *w, const struct event_row *ev)
 {
+	if (derive_is_guest(ev->kind))
+		return w->guest.stage[ev - w->ev];
 	if (derive_is_host(ev->kind))
 		return derive_host_concerns(w, ev);
 	if (begins_call(w, ev))
@@ -62,6 +73,13 @@ static bool concerns(struct writer *w, const struct event_row *ev)
 
 /* --- what is said beside the events ------------------------------------------------------------ */
 
+/* No exit came to the VMM: the guest's own events may tell how it came to notify, but not the instruction. */
+static int put_unseen_notify(struct writer *w)
+{
+	return steps_absent(w, 2, EW_LAYER_GUEST_KERNEL,
+		w->guest.notified ? ABSENT_IOEVENTFD_INSN : ABSENT_IOEVENTFD_GUEST);
+}
+
 /* Nothing was recorded of the guest's notification: what stands in the place of stages 2 to 4. */
 static int put_no_kick(struct writer *w)
 {
@@ -72,7 +90,7 @@ static int put_no_kick(struct writer *w)
 	if (n && n->threaded && w->side.waker)
 		return steps_absent(w, 4, EW_LAYER_KVM, ABSENT_IOEVENTFD_RETURN);
 	if (n && n->threaded) {
-		ret = steps_absent(w, 2, EW_LAYER_GUEST_KERNEL, ABSENT_IOEVENTFD_GUEST);
+		ret = put_unseen_notify(w);
 		if (!ret)
 			ret = steps_absent(w, 3, EW_LAYER_KVM, ABSENT_IOEVENTFD_EXIT);
 		if (!ret)
@@ -122,9 +140,9 @@ static int put_handover(struct writer *w, int64_t taken)
 /* An asynchronous call returns on the way. */
 static int put_early_return(struct writer *w, const struct event_row *ev)
 {
-	const struct guest_call *c = w->r->call == NO_INDEX ? NULL : &w->d->call[w->r->call];
+	const struct guest_call *c = call_of(w);
 
-	if (w->returned || !c || !c->exit_event || c->exit_event >= ev->id ||
+	if (w->returned || !c || !c->marked || !c->exit_event || c->exit_event >= ev->id ||
 		c->last.event >= w->r->last.event)
 		return 0;
 	w->returned = true;
@@ -249,10 +267,14 @@ static int put_one(struct writer *w, size_t i)
 	const struct event_row *ev = &w->ev[i];
 	int ret = put_early_return(w, ev);
 
+	if (!ret && derive_is_guest(ev->kind)) {
+		w->returned |= call_of(w) && ev->id == call_of(w)->exit_event;
+		return derive_guest_put(w, i);
+	}
 	if (!ret)
 		ret = put_led(w, i);
 	if (!ret && ev->kind == EW_KVM_EXIT && w->side.waker == ev->exit_id && !w->kicked)
-		ret = steps_absent(w, 2, EW_LAYER_GUEST_KERNEL, ABSENT_IOEVENTFD_GUEST);
+		ret = put_unseen_notify(w);
 	if (ret)
 		return ret;
 	derive_host_note(w, ev);
@@ -265,6 +287,9 @@ static int put_one(struct writer *w, size_t i)
 		return put_named_event(w, ev);
 	if (begins_call(w, ev) || (ev->kind == EW_RUN_ENTER && i == w->in_front))
 		return steps_event(w, w->stage == 1 ? 1 : 8, ev);
+	/* The process's system call has not begun yet. */
+	if (ev->kind == EW_KVM_ENTRY && w->guest.on && w->stage == 1 && !w->kicked)
+		return steps_event(w, 1, ev);
 	if (ev->kind == EW_RUN_EXIT || ev->exit_id)
 		return put_other_event(w, i);
 	if (derive_is_host(ev->kind))
@@ -286,7 +311,7 @@ static int put_middle(struct writer *w, size_t n)
 			w->carrier++;
 		if (derive_numbered(ev->kind) && ev->track == w->r->track)
 			w->current = ev->a[0];
-		if (i < w->in_front || concerns(w, ev))
+		if ((i < w->in_front && !derive_is_guest(ev->kind)) || concerns(w, ev))
 			ret = put_one(w, i);
 	}
 	return ret;
@@ -294,15 +319,33 @@ static int put_middle(struct writer *w, size_t n)
 
 /* --- the whole path --------------------------------------------------------------------------- */
 
+static enum absent no_call(const struct request *r)
+{
+	switch (r->call_how) {
+	case CALL_SEVERAL:
+		return ABSENT_SEVERAL_CALLS;
+	case CALL_OF_KERNEL:
+		return ABSENT_KERNEL_TASK;
+	case CALL_SHARED:
+		return ABSENT_SHARED_BIOS;
+	default:
+		return ABSENT_NO_CALL;
+	}
+}
+
+/* A call that was not marked begins with an event of the window, unless that was cut. */
 static int put_begin(struct writer *w)
 {
 	const struct request *r = w->r;
-	int ret;
+	const struct guest_call *c = call_of(w);
+	int ret = 0;
 
-	if (r->call == NO_INDEX)
-		return steps_absent(w, 1, EW_LAYER_GUEST_USER,
-			r->call_how == CALL_SEVERAL ? ABSENT_SEVERAL_CALLS : ABSENT_NO_CALL);
-	ret = steps_marker(w, 1, w->d->call[r->call].enter_event);
+	if (!c)
+		return steps_absent(w, 1, EW_LAYER_GUEST_USER, no_call(r));
+	if (c->marked)
+		ret = steps_marker(w, 1, c->enter_event);
+	else if (c->enter_event < r->first.event)
+		ret = steps_traced(w, 1, c->enter_event);
 	return !ret && r->buffer ? steps_marker(w, 1, r->buffer) : ret;
 }
 
@@ -314,10 +357,24 @@ static enum absent no_handler(const struct request *r)
 	return r->irq.event && !r->isr ? ABSENT_MSI_NO_EXIT : ABSENT_NO_ISR_READ;
 }
 
+static int put_return(struct writer *w)
+{
+	const struct guest_call *c = call_of(w);
+
+	if (!c || w->returned)
+		return 0;
+	if (c->exit_event && c->marked)
+		return steps_marker(w, 9, c->exit_event);
+	if (c->exit_event)
+		return steps_traced(w, 9, c->exit_event);
+	if (c->sys_exit.event)
+		return 0;
+	return steps_absent(w, 9, EW_LAYER_GUEST_USER, ABSENT_NO_RETURN);
+}
+
 static int put_end(struct writer *w, const struct event_row *last)
 {
 	const struct request *r = w->r;
-	const struct guest_call *c = r->call == NO_INDEX ? NULL : &w->d->call[r->call];
 	bool shared = r->irq.event > r->last.event;
 	int ret = 0;
 
@@ -327,17 +384,15 @@ static int put_end(struct writer *w, const struct event_row *last)
 		ret = steps_absent(w, 7, EW_LAYER_KVM, ABSENT_SHARED_COMPLETION);
 	if (!ret && w->kick && !w->entered && (r->threaded || !shared))
 		ret = steps_absent(w, 8, EW_LAYER_KVM, ABSENT_NOT_ENTERED);
-	if (!ret && !w->acked && !shared)
+	if (!ret && !w->acked && !shared && w->guest.irq == NO_INDEX)
 		ret = steps_absent(w, 9, EW_LAYER_GUEST_KERNEL, no_handler(r));
-	if (!ret && r->used.event)
+	if (!ret && r->used.event && w->guest.complete == NO_INDEX)
 		ret = steps_absent(w, 9, EW_LAYER_GUEST_KERNEL, ABSENT_GUEST_COMPLETION);
 	if (!ret && last)
 		ret = steps_event(w, 9, last);
-	if (ret || !c || w->returned)
-		return ret;
-	if (c->exit_event)
-		return steps_marker(w, 9, c->exit_event);
-	return steps_absent(w, 9, EW_LAYER_GUEST_USER, ABSENT_NO_RETURN);
+	if (last && derive_is_guest(last->kind))
+		w->returned = true; /* that was it */
+	return ret ? ret : put_return(w);
 }
 
 static int load_rows(struct writer *w, sqlite3_stmt *stmt)
@@ -365,6 +420,7 @@ static int load_prefix(struct writer *w)
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
 		if (marks[i] && marks[i] < from)
 			from = marks[i];
+	from = derive_guest_from(w, from);
 	if (from == r->first.event)
 		return 0;
 	sqlite3_bind_int64(w->prefix, 1, from);
@@ -376,6 +432,8 @@ static int load_prefix(struct writer *w)
 	/* Of the host's tracepoints those up to the return: what follows is of other requests. */
 	sqlite3_bind_int64(w->prefix, 7, w->kick ? w->kick->exit.event : 0);
 	ret = load_rows(w, w->prefix);
+	if (!ret)
+		ret = derive_guest_rows(w, from, r->first.event - 1, 0);
 	w->in_front = w->n;
 	return ret;
 }
@@ -383,21 +441,25 @@ static int load_prefix(struct writer *w)
 static int load_events(struct writer *w)
 {
 	const struct request *r = w->r;
-	const struct guest_call *c = r->call == NO_INDEX ? NULL : &w->d->call[r->call];
+	const struct guest_call *c = call_of(w);
+	const struct guest_rq *rq = r->rq == NO_INDEX ? NULL : &w->d->guest->rq[r->rq];
 	const int64_t track[] = {r->track, c ? c->track : r->track,
 		w->kick ? w->kick->track : r->track, r->irq.event ? r->irq_track : r->track,
 		r->ack.event ? r->ack_track : r->track,
-		c && c->exit_event ? c->exit_track : r->track};
+		c && c->exit_event ? c->exit_track : r->track, rq ? rq->issue_track : r->track,
+		rq && rq->complete.event ? rq->complete_track : r->track};
 	int ret;
 
 	w->n = w->in_front = 0;
 	ret = load_prefix(w);
 	sqlite3_bind_int64(w->events, 1, r->first.event);
 	sqlite3_bind_int64(w->events, 2, r->last.event);
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 8; i++)
 		sqlite3_bind_int64(w->events, 3 + i, track[i]);
-	sqlite3_bind_int64(w->events, 9, r->id);
-	return ret ? ret : load_rows(w, w->events);
+	sqlite3_bind_int64(w->events, 11, r->id);
+	if (!ret)
+		ret = load_rows(w, w->events);
+	return ret ? ret : derive_guest_rows(w, r->first.event, r->last.event, w->in_front);
 }
 
 static int one_request(struct writer *w)
@@ -407,16 +469,20 @@ static int one_request(struct writer *w)
 	int ret;
 
 	w->kick = derive_kick(w->d, r);
-	derive_carriers(w->d, r, &w->carriers);
 	ret = load_events(w);
+	if (!ret)
+		ret = derive_guest_load(w);
+	if (!ret)
+		ret = derive_host_load(w);
+	if (!ret)
+		derive_carriers(w, &w->carriers);
+	w->shown.id = 0;
 	w->steps = w->exits = w->current = w->handler = 0;
 	w->stage = w->kick_stage = 0;
 	w->thread_stage = 5;
 	w->carrier = 0;
 	w->kicked = w->acked = w->host = w->host_said = w->inject = w->returned = w->entered =
 		false;
-	if (!ret)
-		ret = derive_host_load(w);
 	if (ret)
 		return ret;
 	/* The EXIT marker's exit ends the window; it is not one of the path. */

@@ -18,12 +18,29 @@ struct host_side {
 	int64_t sector[HOST_SIDE_SECTORS];
 	unsigned sectors;
 };
+/* What the guest's own events have of it (derive_guest_steps.c). Places in writer.ev; NO_INDEX: none. */
+struct guest_side {
+	bool on;                   /* there is something */
+	const struct guest_rq *rq; /* NULL: its place in the guest's block layer is not known */
+	int64_t caller, worker; /* pids of who queued its bios and of who issued it; -1: nobody */
+	size_t begin;           /* where the worker's part begins */
+	size_t irq, complete;   /* the interrupt's handler and rq_complete */
+	size_t waking, back;    /* the caller is woken, and runs */
+	int64_t handed;         /* the event by which the caller handed it to the worker; 0: none */
+	bool notified;          /* functions by which the driver notified are steps */
+	unsigned char *stage;   /* by event: its step's stage, 0: it is no step */
+	size_t cap;
+	struct event_row *row; /* while they are sorted in */
+	size_t rows_cap;
+};
+
 #define LEAD_DONE SIZE_MAX /* of a run_exit: the guest's side of its exit was put before */
 
 struct writer {
 	struct derive *d;
 	struct host_side side;
-	sqlite3_stmt *events, *prefix, *frames, *insn;
+	struct guest_side guest;
+	sqlite3_stmt *events, *prefix, *guest_events, *frames, *insn;
 	sqlite3_stmt *insert_step, *insert_request, *insert_budget;
 	const struct request *r;
 	const struct notify *kick; /* its notification's exit; NULL: none */
@@ -31,6 +48,8 @@ struct writer {
 	struct event_row *ev; /* the kick in front of the window (where there is one), the window */
 	size_t n, cap, in_front;
 	int64_t steps, exits;
+	struct event_row shown; /* the last event that is a step; id 0: none yet */
+	bool uncertain;   /* the next step and the one before it may have come in the other order */
 	size_t carrier;   /* index in carriers, at the event that is looked at */
 	int64_t current;  /* the request whose event was the last one on the thread's track */
 	int64_t handler;  /* the exit in which the interrupt handler asks; 0: none yet */
@@ -45,6 +64,15 @@ struct writer {
 	bool entered;         /* the run_enter was put that ends the notification's exit */
 };
 
+/* From `from` on, or from where the one before begins if that is later, it is that track. */
+void carriers_hand_to(struct carriers *c, int64_t track, struct mark from);
+void derive_carriers(const struct writer *w, struct carriers *c);
+
+/* The layer budget of the request: ns[layer], summing to last.ts - first.ts. `ev` are the events of
+ * its window on its carriers' tracks, in order. */
+void derive_budget(
+	const struct writer *w, const struct event_row *ev, size_t n, int64_t ns[EW_LAYER_MAX + 1]);
+
 int steps_prepare(struct writer *w);
 void steps_finish(struct writer *w);
 
@@ -53,6 +81,8 @@ int steps_put(struct writer *w, int stage, int layer, const char *what, int64_t 
 int steps_absent(struct writer *w, int stage, int layer, enum absent absent);
 int steps_event(struct writer *w, int stage, const struct event_row *ev);
 int steps_marker(struct writer *w, int stage, int64_t event);
+/* An event of the guest's kernel that is not in the window. */
+int steps_traced(struct writer *w, int stage, int64_t event);
 /* What the guest was doing at an exit: frames and instruction. must_have: what is missing is said. */
 int steps_guest_side(struct writer *w, int stage, size_t run_exit, bool must_have);
 /* Row and budget of the request. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Cuts the time axis into one window per request, and says who carries the request through it. */
-#include "derive.h"
+#include "derive_guest.h"
+#include "derive_guest_steps.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,6 +25,8 @@ static void whole_window(const struct derive *d, struct request *r)
 		r->first = k->exit;
 	else
 		r->first = r->wake.event ? r->wake : r->pop;
+	if (!c)
+		derive_guest_first(d, r);
 	r->last = c && c->exit_event ? c->last : r->reach;
 	/* An asynchronous call returns before its requests are complete. */
 	if (r->last.event < r->own.event ||
@@ -96,6 +99,13 @@ static void cut_windows(struct derive *d, size_t *head, struct request *r)
 	*head = (size_t)(r - d->request);
 }
 
+/* The guest's kernel does it for itself, and its own events say from when to when: it shares its time with
+ * no other one. */
+static bool stands_alone(const struct request *r)
+{
+	return r->call == NO_INDEX && r->rq != NO_INDEX;
+}
+
 int derive_windows(struct derive *d)
 {
 	size_t *head = malloc((d->calls + 1) * sizeof(*head)); /* the last one: no call */
@@ -108,7 +118,8 @@ int derive_windows(struct derive *d)
 		struct request *r = &d->request[i];
 
 		whole_window(d, r);
-		cut_windows(d, &head[r->call == NO_INDEX ? d->calls : r->call], r);
+		if (!stands_alone(r))
+			cut_windows(d, &head[r->call == NO_INDEX ? d->calls : r->call], r);
 	}
 	free(head);
 	return 0;
@@ -116,8 +127,7 @@ int derive_windows(struct derive *d)
 
 /* --- who carries it --------------------------------------------------------------------------- */
 
-/* From `from` on, or from where the one before begins if that is later, it is that track. */
-static void hand_to(struct carriers *c, int64_t track, struct mark from)
+void carriers_hand_to(struct carriers *c, int64_t track, struct mark from)
 {
 	if (c->n && from.event <= c->at[c->n - 1].from.event) {
 		c->at[c->n - 1].track = track;
@@ -137,45 +147,51 @@ static struct mark later(struct mark since, struct mark before)
 }
 
 /* From the beginning of the window to the thread that works on it. */
-static void carried_in(const struct derive *d, const struct request *r, struct carriers *c)
+static void carried_in(const struct writer *w, struct carriers *c)
 {
-	const struct guest_call *call = call_of(d, r);
-	const struct notify *k = derive_kick(d, r);
+	const struct request *r = w->r;
+	const struct guest_call *call = call_of(w->d, r);
+	const struct notify *k = w->kick;
 	struct mark begin = call && call->first.event ? call->first : r->first;
 
-	hand_to(c, call ? call->track : k ? k->track : r->track, begin);
+	if (!derive_guest_carried_in(w, c))
+		carriers_hand_to(c, call ? call->track : k ? k->track : r->track, begin);
 	if (k)
-		hand_to(c, k->track, later(begin, k->before));
+		carriers_hand_to(c, k->track, later(begin, k->before));
 	if (k && k->track != r->track) {
 		struct mark from = r->wake.event ? r->wake : r->pop;
 		struct mark left = k->signal.event ? k->signal : k->at;
 
 		if (left.event < from.event)
-			hand_to(c, CARRIER_NONE, left);
-		hand_to(c, r->track, from);
+			carriers_hand_to(c, CARRIER_NONE, left);
+		carriers_hand_to(c, r->track, from);
 	} else if (!k) {
-		hand_to(c, r->track, r->wake.event ? r->wake : r->pop);
+		carriers_hand_to(c, r->track, r->wake.event ? r->wake : r->pop);
 	}
 }
 
 /* From the used entry to the end of the window. */
-static void carried_out(const struct derive *d, const struct request *r, struct carriers *c)
+static void carried_out(const struct writer *w, struct carriers *c)
 {
-	const struct guest_call *call = call_of(d, r);
-	const struct notify *k = derive_kick(d, r);
+	const struct request *r = w->r;
+	const struct guest_call *call = call_of(w->d, r);
+	const struct notify *k = w->kick;
 	struct mark done = r->used;
 
 	if (!r->used.event)
 		return;
 	if (r->irq.event) {
 		if (r->irq_track != r->track)
-			hand_to(c, CARRIER_NONE, r->used);
-		hand_to(c, r->irq_track, r->irq);
+			carriers_hand_to(c, CARRIER_NONE, r->used);
+		carriers_hand_to(c, r->irq_track, r->irq);
 		done = r->irq_ret.event ? r->irq_ret : r->irq;
 	}
+	if (derive_guest_carried_out(w, c, done))
+		return;
 	if (r->ack.event && r->ack.event < r->last.event) {
 		/* The guest may take it before the host's system call that raises it returns. */
-		hand_to(c, r->ack_track, r->ack.event < done.event ? later(r->used, r->ack) : done);
+		carriers_hand_to(
+			c, r->ack_track, r->ack.event < done.event ? later(r->used, r->ack) : done);
 		if (!r->ack_end.event)
 			return;
 		done = r->ack_end;
@@ -184,18 +200,19 @@ static void carried_out(const struct derive *d, const struct request *r, struct 
 			done = call->exit_before;
 	}
 	if (call && call->exit_event && call->last.event == r->last.event)
-		hand_to(c, call->exit_track, done);
+		carriers_hand_to(c, call->exit_track, done);
 	else if (k && k->entry.event == r->last.event)
-		hand_to(c, k->track, done);
+		carriers_hand_to(c, k->track, done);
 }
 
-void derive_carriers(const struct derive *d, const struct request *r, struct carriers *c)
+void derive_carriers(const struct writer *w, struct carriers *c)
 {
+	const struct request *r = w->r;
 	size_t skip = 0;
 
 	c->n = 0;
-	carried_in(d, r, c);
-	carried_out(d, r, c);
+	carried_in(w, c);
+	carried_out(w, c);
 	/* A window that was cut begins later. */
 	while (skip + 1 < c->n && c->at[skip + 1].from.event <= r->first.event)
 		skip++;

@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: MIT */
+/* The guest's own events in the path of a request: calls, whose it is, steps, who carries it. */
+#include "tests/unit/derive_guest_tape.h"
+
+#define CALL_ROWS                                                                                        \
+	"SELECT printf('%d %s nr %d (%s, %s) = %s, %d to %s', pid, coalesce(comm, '-'), nr, arg0, arg2," \
+	" coalesce(ret, '-'), t_enter, coalesce(t_exit, '-')) FROM guest_call ORDER BY id"
+#define NOT_RECORDED                                                                               \
+	"SELECT printf('%d %s', stage, substr(text, 1, 40)) FROM v_step WHERE request_id = 1 AND"  \
+	" evidence = 'not recorded' ORDER BY n"
+#define TASKS(request)                                                                             \
+	"SELECT printf('%s: %s', actor, substr(text, 1, instr(text || ',', ',') - 1)) FROM v_step" \
+	" WHERE request_id = " #request " AND ts_ns > 0 AND (layer = 'guest_kernel' OR text LIKE"  \
+	" 'hand-over%') AND evidence LIKE 'event%' ORDER BY n"
+
+/* --- calls ------------------------------------------------------------------------------------- */
+
+/* A call that was traced is a row, with what its events say; one that was marked too is not two. */
+static void calls_from_events(void **state)
+{
+	struct tape *t = *state;
+
+	GUEST(t, 500, WRITER, 0, SYS_ENTER, 1, 5, 0x7000, 44);
+	on(t, VCPU1); /* it went to sleep there and woke up here */
+	GUEST(t, 700, WRITER, 0, SYS_EXIT, 1, -11);
+	GUEST(t, 800, OTHER, 0, SYS_ENTER, NR_FSYNC, 6, 0, 0);
+	on(t, VCPU0);
+	worker_write(t, true);
+	derive(t);
+	expect_lines(t, CALL_ROWS,
+		"7 writer nr 1 (5, 44) = -11, 500 to 700\n"
+		"8 other nr 74 (6, 0) = -, 800 to -\n"
+		"7 writer nr 18 (3, 512) = 512, 1100 to 6000\n");
+	expect_lines(t, CALLED, "1 writer 7 sector\n");
+	assert_int_equal(
+		number(t,
+			"SELECT ts FROM event JOIN guest_call c ON event.id = sys_enter WHERE nr = 18"),
+		1300);
+	assert_int_equal(
+		number(t,
+			"SELECT ts FROM event JOIN guest_call c ON event.id = sys_exit WHERE nr = 18"),
+		3500);
+	/* What was traced and not marked has its window by its own events. */
+	expect_lines(t, "SELECT text FROM v_call WHERE pid = 8", "fsync(6)\n");
+}
+
+/* The guest's time may be wrong by more than what lies between a marker and the call: it is one call still. */
+static void marker_and_event_swapped(void **state)
+{
+	struct tape *t = *state;
+
+	GUEST(t, 1000, WRITER, 0, SYS_ENTER, NR_PWRITE, 3, 0x40a000, 512, 4096);
+	marker_of(t, 1002, EW_MARKER_ENTER, NR_PWRITE, WRITER, 0);
+	run_enter(t, 1100);
+	marker_of(t, 2000, EW_MARKER_EXIT, NR_PWRITE, WRITER, 512);
+	GUEST(t, 2012, WRITER, 0, SYS_EXIT, NR_PWRITE, 512);
+	run_enter(t, 2100);
+	marker_of(t, 3000, EW_MARKER_ENTER, NR_PWRITE, WRITER, 0);
+	run_enter(t, 3100);
+	derive(t);
+	expect_lines(t, CALL_ROWS,
+		"7 writer nr 18 (3, 512) = 512, 1100 to 2000\n"
+		"7 writer nr 18 (3, 512) = -, 3100 to -\n");
+}
+
+/* Another call inside a marked one is its own; its bio is that one's. */
+static void call_inside_a_marked_one(void **state)
+{
+	struct tape *t = *state;
+
+	marker_of(t, 1000, EW_MARKER_ENTER, NR_FSYNC, WRITER, 0);
+	run_enter(t, 1100);
+	GUEST(t, 1200, WRITER, 0, SYS_ENTER, NR_PWRITE, 3, 0, 512);
+	GUEST(t, 1250, WRITER, 0, BIO_QUEUE, VDA, 8, 1, WS);
+	issue(t, 1300, WRITER, VDA, 8, 1);
+	hw_exit(t, 1900);
+	serve_kick(t, 2000, 1, 8);
+	handle_irq(t, 3100, WRITER, VDA, 8, 1);
+	GUEST(t, 3300, WRITER, 0, SYS_EXIT, NR_PWRITE, 512);
+	marker_of(t, 4000, EW_MARKER_EXIT, NR_FSYNC, WRITER, 0);
+	run_enter(t, 4100);
+	derive(t);
+	expect_lines(t, CALL_ROWS,
+		"7 writer nr 74 (3, 512) = 0, 1100 to 4000\n"
+		"7 writer nr 18 (3, 512) = 512, 1200 to 3300\n");
+	expect_lines(
+		t, "SELECT c.nr FROM request q JOIN guest_call c ON c.id = q.guest_call", "18\n");
+}
+
+/* --- the path ---------------------------------------------------------------------------------- */
+
+/* Everything that a request by the block layer's worker has, in order, with who did it. */
+static void by_a_worker(void **state)
+{
+	struct tape *t = *state;
+
+	worker_write(t, true);
+	derive(t);
+	expect_lines(t, TASKS(1),
+		"writer[7]: sys_enter: pwrite64(fd 3\n"
+		"writer[7]: vfs_write()\n"
+		"writer[7]: submit_bio()\n"
+		"writer[7]: block_bio_queue: 254:0 WS sector 8 + 1\n"
+		"writer[7]: block_rq_insert: 254:0 WS sector 8 + 1\n"
+		"writer[7]: workqueue_queue_work: blk_mq_run_work_fn for CPU 0\n"
+		"writer[7]: io_schedule()\n"
+		"writer[7]: sched_switch: writer ==> kworker/0:1H\n"
+		"kworker/0:1H[35]: hand-over: writer[7] queued the work that kworker/0:1H[35] now begins\n"
+		"kworker/0:1H[35]: workqueue_execute_start: blk_mq_run_work_fn\n"
+		"kworker/0:1H[35]: blk_mq_run_work_fn()\n"
+		"kworker/0:1H[35]: virtio_queue_rq()\n"
+		"kworker/0:1H[35]: block_rq_issue: 254:0 WS sector 8 + 1\n"
+		"kworker/0:1H[35]: virtqueue_add_sgs()\n"
+		"kworker/0:1H[35]: virtqueue_kick_prepare()\n"
+		"kworker/0:1H[35]: virtqueue_notify()\n"
+		"kworker/0:1H[35]: vp_notify()\n"
+		"interrupt on vcpu0: irq_handler_entry: irq 11\n"
+		"interrupt on vcpu0: vring_interrupt()\n"
+		"interrupt on vcpu0: virtblk_done()\n"
+		"interrupt on vcpu0: block_rq_complete: 254:0 WS sector 8 + 1\n"
+		"interrupt on vcpu0: bio_endio()\n"
+		"interrupt on vcpu0: sched_waking: writer on CPU 0\n"
+		"interrupt on vcpu0: irq_handler_exit: irq 11\n"
+		"writer[7]: hand-over: interrupt on vcpu0 woke writer[7]\n"
+		"kworker/0:1H[35]: sched_switch: kworker/0:1H ==> writer\n"
+		"writer[7]: sys_exit: pwrite64 = 512\n");
+	/* Where they stand among the others: the stack, which is copied at the notify, behind the functions. */
+	expect_lines(t,
+		"SELECT printf('%d %s', stage, substr(text, 1, 12)) FROM v_step WHERE request_id = 1 AND n"
+		" BETWEEN 20 AND 27",
+		"2 vp_notify(),\n"
+		"2 write+0x10\n"
+		"2 ksys_write+0\n"
+		"2 vp_notify+0x\n"
+		"2 iowrite16+0x\n"
+		"2 out dx, ax (\n"
+		"3 kvm_exit:  (\n"
+		"4 kvm_userspac\n");
+	/* Nothing of the guest's completion is missing; what is below the VMM was not traced. */
+	expect_lines(t, NOT_RECORDED,
+		"6 not recorded: below the host's system ca\n"
+		"7 not recorded: inside KVM (kvm_set_irq, k\n");
+	expect_lines(t, BUDGET_ERRORS, "");
+	expect_lines(t, BUDGET(1),
+		"guest_user 2580\n"  /* 1120 … 1300, 3500 … 5900 */
+		"guest_kernel 630\n" /* 1300 … 1500, 1700 … 1900, 3020 … 3150, 3400 … 3500 */
+		"exit_entry 100\n"
+		"kvm 190\n"
+		"vmm 560\n"
+		"host_kernel 300\n"
+		"waiting 450\n" /* 1500 … 1700: nobody yet; 3150 … 3400: woken */
+		"recorder 90\n");
+}
+
+/* The same without markers: from sys_enter to sys_exit, each once. */
+static void not_marked(void **state)
+{
+	struct tape *t = *state;
+
+	worker_write(t, false);
+	derive(t);
+	expect_lines(t, CALLED, "1 writer 7 sector\n");
+	expect_lines(t, "SELECT printf('%d-%d', t_first, t_last) FROM request", "1300-3500\n");
+	expect_lines(t,
+		"SELECT printf('%d %d %s', n = (SELECT max(n) FROM step), stage, text) FROM v_step"
+		" WHERE text LIKE 'sys_%'",
+		"0 1 sys_enter: pwrite64(fd 3, 0x40a000, 512 bytes, offset 4096)\n"
+		"1 9 sys_exit: pwrite64 = 512\n");
+	expect_lines(t, BUDGET(1),
+		"guest_kernel 630\n"
+		"exit_entry 50\n"
+		"kvm 120\n"
+		"vmm 560\n"
+		"host_kernel 300\n"
+		"waiting 450\n"
+		"recorder 90\n");
+	expect_lines(t, BUDGET_ERRORS, "");
+}
+
+/* The task that makes the call issues the request too: no hand-over, and it waits for the interrupt. */
+static void by_the_caller(void **state)
+{
+	struct tape *t = *state;
+
+	entry(t, 1120, 0);
+	GUEST(t, 1300, WRITER, 0, SYS_ENTER, NR_PWRITE, 3, 0x40a000, 512, 4096);
+	FUNC(t, 1340, WRITER, 0, submit_bio);
+	GUEST(t, 1360, WRITER, 0, BIO_QUEUE, VDA + 1, 8, 1, WS); /* the partition's number */
+	issue(t, 1400, WRITER, VDA, 8, 1);
+	notify_device(t, 1500, WRITER);
+	hw_exit(t, 1900);
+	serve_kick(t, 2000, 1, 8);
+	handle_irq(t, 3100, WRITER, VDA, 8, 1);
+	GUEST(t, 3500, WRITER, 0, SYS_EXIT, NR_PWRITE, 512);
+	derive(t);
+	expect_lines(t, CALLED, "1 writer 7 sector\n");
+	expect_lines(t, "SELECT count(*) FROM v_step WHERE text LIKE 'hand-over%'", "0\n");
+	expect_lines(t,
+		"SELECT count(*) FROM v_step WHERE layer = 'guest_kernel' AND actor LIKE 'writer%'",
+		"10\n");
+	expect_lines(t,
+		"SELECT printf('%s %d', n.name, ns) FROM budget b JOIN enum_name n ON n.enum ="
+		" 'layer' AND n.value = b.layer WHERE ns <> 0 AND layer IN (1, 2, 7, 10, 11)",
+		"guest_kernel 1080\n");
+}
+
+/* The worker has two requests: each has what is about it, and both have the notification. */
+static void one_of_a_batch(void **state)
+{
+	struct tape *t = *state;
+
+	on(t, VCPU1);
+	GUEST(t, 1000, OTHER, 0, SYS_ENTER, NR_PWRITE, 4, 0x40a000, 512, 8192);
+	GUEST(t, 1010, OTHER, 0, BIO_QUEUE, VDA, 16, 1, WS);
+	GUEST(t, 1020, OTHER, 0, RQ_INSERT, VDA, 16, 1, WS, 512);
+	on(t, VCPU0);
+	entry(t, 1120, 0);
+	GUEST(t, 1300, WRITER, 0, SYS_ENTER, NR_PWRITE, 3, 0x40a000, 512, 4096);
+	GUEST(t, 1360, WRITER, 0, BIO_QUEUE, VDA, 8, 1, WS);
+	GUEST(t, 1380, WRITER, 0, RQ_INSERT, VDA, 8, 1, WS, 512);
+	hand_to_worker(t, 1400, WRITER);
+	issue(t, 1720, KWORKER, VDA, 16, 1);
+	FUNC(t, 1765, KWORKER, 0, kfree);
+	issue(t, 1780, KWORKER, VDA, 8, 1);
+	notify_device(t, 1830, KWORKER);
+	hw_exit(t, 1900);
+	kick(t, 2000, 1, 2);
+	for (int i = 1; i <= 2; i++) {
+		EMIT(t, 2100 + 100 * i, QUEUE_POP, i, 1, 0, 0, 2, i);
+		EMIT(t, 2120 + 100 * i, REQUEST, i, 1, i == 1 ? 16 : 8, 512, 3, 0x5000);
+		EMIT(t, 2150 + 100 * i, QUEUE_USED, i, 1, 0, 0, 1, i);
+	}
+	raise_msi(t, 2400);
+	run_enter(t, 3000);
+	entry(t, 3020, t->exit_id);
+	GUEST(t, 3100, KWORKER, HARDIRQ, IRQ, 11);
+	FUNC(t, 3110, KWORKER, HARDIRQ, virtblk_done);
+	GUEST(t, 3130, KWORKER, HARDIRQ, RQ_COMPLETE, VDA, 16, 1, WS, 0);
+	FUNC(t, 3140, KWORKER, HARDIRQ, bio_endio);
+	GUEST(t, 3150, KWORKER, HARDIRQ, WAKING, OTHER, 0);
+	GUEST(t, 3230, KWORKER, HARDIRQ, RQ_COMPLETE, VDA, 8, 1, WS, 0);
+	FUNC(t, 3240, KWORKER, HARDIRQ, bio_endio);
+	GUEST(t, 3250, KWORKER, HARDIRQ, WAKING, WRITER, 0);
+	GUEST(t, 3260, KWORKER, HARDIRQ, IRQ_RET, 11, 1);
+	GUEST(t, 3400, KWORKER, 0, SWITCH, KWORKER, 1, WRITER);
+	GUEST(t, 3500, WRITER, 0, SYS_EXIT, NR_PWRITE, 512);
+	on(t, VCPU1);
+	GUEST(t, 3600, OTHER, 0, SYS_EXIT, NR_PWRITE, 512);
+	derive(t);
+	expect_lines(t, CALLED, "1 other 8 sector\n2 writer 7 sector\n");
+	expect_lines(t,
+		"SELECT printf('%d: %s', request_id, group_concat(ts_ns, ' ')) FROM v_step WHERE layer ="
+		" 'guest_kernel' AND ts_ns > 1400 AND evidence LIKE 'event%' GROUP BY request_id",
+		"1: 1700 1720 1740 1760 1765 1830 1840 1850 3100 3110 3130 3140 3150 3260 3600\n"
+		"2: 1450 1500 1700 1780 1800 1820 1830 1840 1850 3100 3110 3230 3240 3250 3260 3400 3500\n");
+	/* Nobody has queued the work for the other one: its request was in the queue that the worker went through. */
+	expect_lines(t,
+		"SELECT printf('%d %s', request_id, text) FROM v_step WHERE text LIKE 'hand-over%' AND stage = 2",
+		"1 hand-over: other[8] put the request into a queue, and kworker/0:1H[35] takes it on\n"
+		"2 hand-over: writer[7] queued the work that kworker/0:1H[35] now begins\n");
+	expect_lines(t, BUDGET_ERRORS, "");
+	expect_lines(t, UNACCOUNTED, "");
+}
+
+/* Two vCPUs: the worker on one, the interrupt and its soft one on the other, where the writer wakes up. */
+static void across_cpus(void **state)
+{
+	struct tape *t = *state;
+
+	entry(t, 1120, 0);
+	GUEST(t, 1300, WRITER, 0, SYS_ENTER, NR_PWRITE, 3, 0x40a000, 512, 4096);
+	GUEST(t, 1360, WRITER, 0, BIO_QUEUE, VDA, 8, 1, WS);
+	GUEST(t, 1380, WRITER, 0, RQ_INSERT, VDA, 8, 1, WS, 512);
+	GUEST(t, 1400, WRITER, 0, WORK_QUEUE, 0x5000, FN_blk_mq_run_work_fn, 1);
+	on(t, VCPU1);
+	entry(t, 1410, 0);
+	GUEST(t, 1450, 0, 0, SWITCH, 0, 0, KWORKER);
+	GUEST(t, 1500, KWORKER, 0, WORK_START, 0x5000, FN_blk_mq_run_work_fn);
+	on(t, VCPU0);
+	FUNC(t, 1550, WRITER, 0, io_schedule); /* still on its CPU */
+	GUEST(t, 1600, WRITER, 0, SWITCH, WRITER, 2, 0);
+	on(t, VCPU1);
+	issue(t, 1720, KWORKER, VDA, 8, 1);
+	notify_device(t, 1780, KWORKER);
+	hw_exit(t, 1900);
+	serve_kick(t, 2000, 1, 8);
+	on(t, VCPU0);
+	GUEST(t, 3100, 0, HARDIRQ, IRQ, 11);
+	FUNC(t, 3110, 0, HARDIRQ, vring_interrupt);
+	FUNC(t, 3120, 0, HARDIRQ, virtblk_done);
+	GUEST(t, 3130, 0, HARDIRQ, IRQ_RET, 11, 1);
+	GUEST(t, 3140, 0, SOFTIRQ, SOFTIRQ, 4);
+	GUEST(t, 3150, 0, SOFTIRQ, RQ_COMPLETE, VDA, 8, 1, WS, 0);
+	FUNC(t, 3160, 0, SOFTIRQ, bio_endio);
+	GUEST(t, 3170, 0, SOFTIRQ, WAKING, WRITER, 1);
+	GUEST(t, 3180, 0, SOFTIRQ, SOFTIRQ_RET, 4);
+	on(t, VCPU1);
+	GUEST(t, 3400, KWORKER, 0, SWITCH, KWORKER, 1, WRITER);
+	GUEST(t, 3500, WRITER, 0, SYS_EXIT, NR_PWRITE, 512);
+	derive(t);
+	expect_lines(t, CALLED, "1 writer 7 sector\n");
+	expect_lines(t,
+		"SELECT printf('%d %d %s', ts_ns, stage, actor) FROM v_step WHERE layer = 'guest_kernel' AND"
+		" ts_ns > 1400 AND evidence LIKE 'event%'",
+		"1500 2 kworker/0:1H[35]\n"
+		"1550 2 writer[7]\n"
+		"1600 2 writer[7]\n"
+		"1720 2 kworker/0:1H[35]\n"
+		"1740 2 kworker/0:1H[35]\n"
+		"1760 2 kworker/0:1H[35]\n"
+		"1780 2 kworker/0:1H[35]\n"
+		"1790 2 kworker/0:1H[35]\n"
+		"1800 2 kworker/0:1H[35]\n"
+		"3100 9 interrupt on vcpu0\n"
+		"3110 9 interrupt on vcpu0\n"
+		"3120 9 interrupt on vcpu0\n"
+		"3130 9 interrupt on vcpu0\n"
+		"3140 9 soft interrupt on vcpu0\n"
+		"3150 9 soft interrupt on vcpu0\n"
+		"3160 9 soft interrupt on vcpu0\n"
+		"3170 9 soft interrupt on vcpu0\n"
+		"3180 9 soft interrupt on vcpu0\n"
+		"3400 9 kworker/0:1H[35]\n"
+		"3500 9 writer[7]\n");
+	expect_lines(t, "SELECT text FROM v_step WHERE text LIKE 'hand-over%'",
+		"hand-over: writer[7] queued the work that kworker/0:1H[35] now begins\n"
+		"hand-over: soft interrupt on vcpu0 woke writer[7], which runs now\n");
+	/* 1300 … 1500 the writer; … 1900 the worker; 2650 … 3170 the interrupt; 3400 … 3500 the writer. */
+	expect_lines(t, "SELECT ns FROM budget WHERE layer = 2", "1220\n");
+	expect_lines(t, "SELECT ns FROM budget WHERE layer = 7", "230\n");
+	expect_lines(t, BUDGET_ERRORS, "");
+	expect_lines(t, UNACCOUNTED, "");
+}
+
+/* --- whose it is ------------------------------------------------------------------------------- */
+
+/* A request of `sectors` that some task queues, issues and has completed; its pop is at ts + 400. */
+static void small_request(struct tape *t, int64_t ts, int pid, int64_t dev, int64_t request,
+	int64_t device, int64_t sector, int64_t type)
+{
+	int64_t rwbs = type == 4 ? FF : WS, sectors = type == 4 ? 0 : 1;
+
+	if (pid)
+		GUEST(t, ts, pid, 0, BIO_QUEUE, dev, type == 4 ? 0 : sector, sectors,
+			type == 4 ? FWS : WS);
+	GUEST(t, ts + 100, KWORKER, 0, RQ_ISSUE, dev, sectors ? sector : 0, sectors, rwbs, 512);
+	EMIT(t, ts + 400, QUEUE_POP, request, device, 0, 0, request, request);
+	EMIT(t, ts + 410, DESCRIPTOR, request, 1, 0x9000, 512, 1, 2);
+	EMIT(t, ts + 420, REQUEST, request, type, sectors ? sector : 0, 512 * sectors, 3, 0x5000);
+	EMIT(t, ts + 500, QUEUE_USED, request, device, 0, 0, 1, request);
+	GUEST(t, ts + 600, KWORKER, HARDIRQ, RQ_COMPLETE, dev, sectors ? sector : 0, sectors, rwbs,
+		0);
+}
+
+#define JOINED                                                                                       \
+	"SELECT printf('%d %d', q.id, coalesce(e.ts, 0)) FROM request q LEFT JOIN event e ON e.id =" \
+	" q.guest_issue ORDER BY q.id"
+
+/* Which of two disks a device is: a request that fits on one of them only tells; then the others too. */
+static void two_disks(void **state)
+{
+	struct tape *t = *state;
+
+	sql(t, "INSERT INTO device VALUES(2, 'virtio-blk1', 'virtio-blk')");
+	/* The same sector of both, at the same time. */
+	GUEST(t, 1000, KWORKER, 0, RQ_ISSUE, VDB, 0, 1, WS, 512);
+	small_request(t, 1000, 0, VDA, 1, 1, 0, 1);
+	EMIT(t, 1700, QUEUE_POP, 2, 2, 0, 0, 1, 1);
+	EMIT(t, 1710, REQUEST, 2, 1, 0, 512, 3, 0x5000);
+	EMIT(t, 1720, QUEUE_USED, 2, 2, 0, 0, 1, 1);
+	GUEST(t, 1800, KWORKER, HARDIRQ, RQ_COMPLETE, VDB, 0, 1, WS, 0);
+	derive(t);
+	expect_lines(t, JOINED,
+		"1 0\n2 1000\n"); /* the second one fits on vdb only: vda's was complete */
+	small_request(t, 2000, 0, VDA, 3, 1, 40, 1);
+	small_request(t, 3000, 0, VDB, 4, 2, 48, 1);
+	derive(t);
+	expect_lines(t, JOINED, "1 1100\n2 1000\n3 2100\n4 3100\n");
+}
+
+/* Nothing tells which disk it is: then it is none. */
+static void ambiguous_disk(void **state)
+{
+	struct tape *t = *state;
+
+	GUEST(t, 1000, KWORKER, 0, RQ_ISSUE, VDB, 0, 1, WS, 512);
+	small_request(t, 1000, WRITER, VDA, 1, 1, 0, 1);
+	derive(t);
+	expect_lines(t, JOINED, "1 0\n");
+}
+
+/* Another length, direction or time is another request. */
+static void what_does_not_fit(void **state)
+{
+	struct tape *t = *state;
+
+	small_request(t, 1000, 0, VDA, 1, 1, 8, 1);
+	GUEST(t, 2000, KWORKER, 0, RQ_ISSUE, VDA, 8, 1, 'R', 512);
+	GUEST(t, 2010, KWORKER, 0, RQ_ISSUE, VDA, 8, 2, WS, 1024);
+	EMIT(t, 2100, QUEUE_POP, 2, 1, 0, 0, 2, 2);
+	EMIT(t, 2110, REQUEST, 2, 1, 8, 512, 3, 0x5000);
+	EMIT(t, 2150, QUEUE_USED, 2, 1, 0, 0, 1, 2);
+	GUEST(t, 2200, KWORKER, 0, RQ_ISSUE, VDA, 8, 1, WS, 512); /* later */
+	derive(t);
+	expect_lines(t, JOINED, "1 1100\n2 0\n");
+}
+
+/* Two in flight at the same sector: in the order of the ring. */
+static void same_sector_twice(void **state)
+{
+	struct tape *t = *state;
+
+	GUEST(t, 900, OTHER, 0, SYS_ENTER, NR_PWRITE, 3, 0, 512);
+	GUEST(t, 910, WRITER, 0, SYS_ENTER, NR_PWRITE, 3, 0, 512);
+	GUEST(t, 1000, WRITER, 0, BIO_QUEUE, VDA, 8, 1, WS);
+	GUEST(t, 1010, WRITER, 0, RQ_ISSUE, VDA, 8, 1, WS, 512);
+	GUEST(t, 1020, OTHER, 0, RQ_ISSUE, VDA, 8, 1, WS, 512);
+	for (int i = 1; i <= 2; i++) {
+		EMIT(t, 1100 + 100 * i, QUEUE_POP, i, 1, 0, 0, 2, i);
+		EMIT(t, 1120 + 100 * i, REQUEST, i, 1, 8, 512, 3, 0x5000);
+	}
+	for (int i = 1; i <= 2; i++)
+		EMIT(t, 1400 + 50 * i, QUEUE_USED, i, 1, 0, 0, 1, i);
+	GUEST(t, 1600, 0, HARDIRQ, RQ_COMPLETE, VDA, 8, 1, WS, 0);
+	GUEST(t, 1610, 0, HARDIRQ, RQ_COMPLETE, VDA, 8, 1, WS, 0);
+	derive(t);
+	expect_lines(t, JOINED, "1 1010\n2 1020\n");
+}
+
+/* The journal's thread queues it: that is no system call, though one is open that could have. */
+static void of_a_kernel_thread(void **state)
+{
+	struct tape *t = *state;
+
+	GUEST(t, 900, WRITER, 0, SYS_ENTER, NR_FSYNC, 3);
+	small_request(t, 1000, JBD2, VDA, 1, 1, 8, 1);
+	small_request(t, 2000, WRITER, VDA, 2, 1, 0, 4);
+	GUEST(t, 3000, WRITER, 0, SYS_EXIT, NR_FSYNC, 0);
+	derive(t);
+	expect_lines(t, CALLED, "1 - - -\n2 writer 7 sector\n");
+	expect_lines(t,
+		"SELECT printf('%d %s', request_id, substr(text, 1, 60)) FROM v_step WHERE stage = 1 AND evidence = 'not recorded'",
+		"1 no guest system call: a task that was in none has queued it,\n");
+	/* It stands for itself: from its bio to its completion. */
+	expect_lines(t, "SELECT printf('%d-%d', t_first, t_last) FROM request WHERE id = 1",
+		"1000-1600\n");
+	expect_lines(t, BUDGET_ERRORS, "");
+}
+
+/* Bios of two calls in one request: neither of them is it. */
+static void merged(void **state)
+{
+	struct tape *t = *state;
+
+	GUEST(t, 900, OTHER, 0, SYS_ENTER, NR_PWRITE, 3, 0, 512);
+	GUEST(t, 910, WRITER, 0, SYS_ENTER, NR_PWRITE, 3, 0, 512);
+	for (int i = 0; i < 2; i++)
+		GUEST(t, 1000 + i, i ? OTHER : WRITER, 0, BIO_QUEUE, VDA, 8 + i, 1, WS);
+	GUEST(t, 1010, KWORKER, 0, RQ_ISSUE, VDA, 8, 2, WS, 1024);
+	EMIT(t, 1100, QUEUE_POP, 1, 1, 0, 0, 1, 1);
+	EMIT(t, 1120, REQUEST, 1, 1, 8, 1024, 3, 0x5000);
+	EMIT(t, 1150, QUEUE_USED, 1, 1, 0, 0, 1, 1);
+	GUEST(t, 1600, 0, HARDIRQ, RQ_COMPLETE, VDA, 8, 2, WS, 0);
+	/* Two of one call. */
+	for (int i = 0; i < 2; i++)
+		GUEST(t, 2000 + i, WRITER, 0, BIO_QUEUE, VDA, 8 + i, 1, WS);
+	GUEST(t, 2010, KWORKER, 0, RQ_ISSUE, VDA, 8, 2, WS, 1024);
+	EMIT(t, 2100, QUEUE_POP, 2, 1, 0, 0, 2, 2);
+	EMIT(t, 2120, REQUEST, 2, 1, 8, 1024, 3, 0x5000);
+	derive(t);
+	expect_lines(t, CALLED, "1 - - -\n2 writer 7 sector\n");
+	expect_lines(t,
+		"SELECT count(*) FROM v_step WHERE request_id = 1 AND text LIKE 'not attributed: its bios%'",
+		"1\n");
+	expect_lines(t,
+		"SELECT count(*) FROM v_step WHERE request_id = 2 AND text LIKE 'block_bio_queue%'",
+		"2\n");
+}
+
+/* Where the buffer names another call than the bio does, both are kept: check says so. */
+static void buffer_disagrees(void **state)
+{
+	struct tape *t = *state;
+
+	enter_with_buffer(t, 500, NR_PWRITE, OTHER, 0x9000);
+	GUEST(t, 910, WRITER, 0, SYS_ENTER, NR_PWRITE, 3, 0, 512);
+	small_request(t, 1000, WRITER, VDA, 1, 1, 8, 1);
+	GUEST(t, 1900, WRITER, 0, SYS_EXIT, NR_PWRITE, 512);
+	small_request(t, 2000, OTHER, VDA, 2, 1, 16, 1);
+	small_request(t, 3000, JBD2, VDA, 3, 1, 24, 1);
+	derive(t);
+	expect_lines(t, CALLED, "1 writer 7 sector\n2 writer 8 sector\n3 writer 8 buffer\n");
+	expect_lines(t,
+		"SELECT printf('%d %d', id, call_conflict) FROM request WHERE call_conflict NOTNULL",
+		"1 1\n");
+}
+
+/* --- order ------------------------------------------------------------------------------------- */
+
+/* A step is marked where the error of the guest's time reaches to the one in front of it. */
+static void uncertain_order(void **state)
+{
+	struct tape *t = *state;
+
+	entry(t, 1120, 0);
+	GUEST(t, 1300, WRITER, 0, SYS_ENTER, NR_PWRITE, 3, 0x40a000, 512, 4096);
+	GUEST(t, 1360, WRITER, 0, BIO_QUEUE, VDA, 8, 1, WS);
+	issue(t, 1400, WRITER, VDA, 8, 1);
+	FUNC(t, 1896, WRITER, 0, vp_notify);
+	hw_exit(t, 1900);
+	serve_kick(t, 2000, 1, 8);
+	handle_irq(t, 3026, WRITER, VDA, 8, 1);
+	GUEST(t, 3500, WRITER, 0, SYS_EXIT, NR_PWRITE, 512);
+	derive(t);
+	expect_lines(t,
+		"SELECT printf('%d %d', ts_ns, coalesce(error_ns, -1)) FROM v_step WHERE uncertain",
+		"1900 -1\n");
+	sql(t, "UPDATE guest_event SET error = NULL WHERE event_id = (SELECT event_id FROM v_step s JOIN"
+	       " step USING(request_id, n) WHERE s.ts_ns = 3026)");
+	derive(t);
+	expect_lines(t,
+		"SELECT printf('%d %d', ts_ns, coalesce(error_ns, -1)) FROM v_step WHERE uncertain",
+		"1900 -1\n3026 -1\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		GUEST_TEST(calls_from_events),
+		GUEST_TEST(marker_and_event_swapped),
+		GUEST_TEST(call_inside_a_marked_one),
+		GUEST_TEST(by_a_worker),
+		GUEST_TEST(not_marked),
+		GUEST_TEST(by_the_caller),
+		GUEST_TEST(one_of_a_batch),
+		GUEST_TEST(across_cpus),
+		GUEST_TEST(two_disks),
+		GUEST_TEST(ambiguous_disk),
+		GUEST_TEST(what_does_not_fit),
+		GUEST_TEST(same_sector_twice),
+		GUEST_TEST(of_a_kernel_thread),
+		GUEST_TEST(merged),
+		GUEST_TEST(buffer_disagrees),
+		GUEST_TEST(uncertain_order),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
