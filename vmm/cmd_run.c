@@ -351,10 +351,10 @@ static int run_all(struct run *r, struct err *e)
 	for (unsigned i = 0; i < o->disks; i++)
 		r->config.disk[i] = (struct drive_image){
 			.path = o->disk[i].path,
-			.read_only = o->disk[i].read_only,
-			.create = o->disk[i].read_only ? 0
-				  : is_linux           ? LINUX_DISK_BYTES
-						       : DISK_BYTES,
+			.mode = o->disk[i].mode,
+			.create = o->disk[i].mode == DISK_READ_ONLY ? 0
+				  : is_linux                        ? LINUX_DISK_BYTES
+								    : DISK_BYTES,
 		};
 	if (is_linux)
 		run_linux_config(&r->linux_guest, &r->config);

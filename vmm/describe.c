@@ -115,6 +115,9 @@ static void meta_linux(struct steps *s, const struct run_linux *l)
 /* The first disk's keys have no number: most recordings have one disk. */
 static void meta_drives(struct steps *s, const struct drives *d, const struct machine_config *c)
 {
+	static const char *const mode[] = {[DISK_READ_WRITE] = "read-write",
+		[DISK_READ_ONLY] = "read-only",
+		[DISK_SYNC] = "read-write, O_DSYNC"};
 	const struct drive_choice *choice = &d->choice;
 
 	META(s, "disks", "%u", d->count);
@@ -128,7 +131,7 @@ static void meta_drives(struct steps *s, const struct drives *d, const struct ma
 		snprintf(key, sizeof(key), "%s_bytes", prefix);
 		META(s, key, "%" PRIu64, d->drive[i].disk.sectors * 512);
 		snprintf(key, sizeof(key), "%s_mode", prefix);
-		META(s, key, "%s", c->disk[i].read_only ? "read-only" : "read-write");
+		META(s, key, "%s", mode[c->disk[i].mode]);
 	}
 	META(s, "virtio", "%s", drives_transport(choice));
 	META(s, "virtio_event_idx", "%s", choice->event_idx ? "offered" : "not offered");

@@ -14,14 +14,17 @@
 
 /* Opens, and creates where that was asked for. *created tells which; the fd or -errno. */
 static int image_open(
-	const char *path, bool read_only, uint64_t create_bytes, bool *created, struct err *e)
+	const char *path, enum disk_mode mode, uint64_t create_bytes, bool *created, struct err *e)
 {
+	static const int access[] = {[DISK_READ_WRITE] = O_RDWR,
+		[DISK_READ_ONLY] = O_RDONLY,
+		[DISK_SYNC] = O_RDWR | O_DSYNC};
 	/* NONBLOCK: a FIFO given by mistake must not hang us; it means nothing to files and disks. */
-	int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK;
+	int flags = access[mode] | O_CLOEXEC | O_NONBLOCK;
 	int fd = open(path, flags);
 
 	*created = false;
-	if (fd < 0 && errno == ENOENT && create_bytes && !read_only) {
+	if (fd < 0 && errno == ENOENT && create_bytes && mode != DISK_READ_ONLY) {
 		fd = open(path, flags | O_CREAT | O_EXCL, 0644);
 		*created = fd >= 0;
 	}
@@ -72,14 +75,14 @@ static void image_id(struct disk *d, const char *path)
 }
 
 int disk_open(
-	struct disk *d, const char *path, bool read_only, uint64_t create_bytes, struct err *e)
+	struct disk *d, const char *path, enum disk_mode mode, uint64_t create_bytes, struct err *e)
 {
-	bool created;
+	bool read_only = mode == DISK_READ_ONLY, created;
 	off_t end;
 	int fd, ret;
 
 	*d = (struct disk){.fd = -1, .read_only = read_only};
-	fd = image_open(path, read_only, create_bytes, &created, e);
+	fd = image_open(path, mode, create_bytes, &created, e);
 	if (fd < 0)
 		return fd;
 	ret = image_check(fd, path, created, create_bytes, read_only, e);

@@ -9,6 +9,9 @@
 #include "tracer/err.h"
 #include "tracer/probe.h"
 
+/* SYNC: what is written is on the medium before the write returns (O_DSYNC). */
+enum disk_mode { DISK_READ_WRITE, DISK_READ_ONLY, DISK_SYNC };
+
 struct disk {
 	int fd;
 	bool read_only;
@@ -19,8 +22,8 @@ struct disk {
 
 /* create_bytes > 0: a file that does not exist is created sparse with that size; an existing one keeps
  * its own. The image is locked (flock): two machines on one image give -EBUSY. */
-int disk_open(
-	struct disk *d, const char *path, bool read_only, uint64_t create_bytes, struct err *e);
+int disk_open(struct disk *d, const char *path, enum disk_mode mode, uint64_t create_bytes,
+	struct err *e);
 void disk_close(struct disk *d);
 
 enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH };

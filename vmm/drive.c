@@ -18,7 +18,7 @@ int drive_open(struct drive *d, unsigned number, const struct drive_image *image
 		.irqfd_line.irqfd = {.fd = -1, .resample_fd = -1},
 		.kick.fd = {-1, -1}};
 	snprintf(d->name, sizeof(d->name), "virtio-blk%u", number);
-	return disk_open(&d->disk, image->path, image->read_only, image->create, e);
+	return disk_open(&d->disk, image->path, image->mode, image->create, e);
 }
 
 static void resampled(void *ctx, struct probe *p, uint64_t count)

@@ -33,7 +33,7 @@ struct drive_choice {
 
 struct drive_image {
 	const char *path;
-	bool read_only;
+	enum disk_mode mode;
 	uint64_t create; /* bytes of an image that is not there yet; 0: it must be there */
 };
 

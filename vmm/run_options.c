@@ -66,9 +66,10 @@ static const struct argp_option options[] = {
 		"of its /proc/kallsyms (default: the tables in the guest's memory)",
 		2},
 	{"initrd", 'i', "INITRD", 0, "Give that kernel this initrd", 2},
-	{"disk", 'd', "IMAGE[,ro]", 0,
+	{"disk", 'd', "IMAGE[,ro|,sync]", 0,
 		"Use IMAGE as the guest's disk (FILE's name with .img; made if it is not there); ,ro: "
-		"read-only; given again: the next disk, up to 8",
+		"read-only; ,sync: the host's write returns when its disk has the data, not its page "
+		"cache; given again: the next disk, up to 8",
 		2},
 	{"memory", 'm', "MIB", 0, "Give the guest MIB MiB of memory (64; Linux: 256)", 2},
 	{"cpus", KEY_CPUS, "N", 0,
@@ -136,6 +137,7 @@ static unsigned long number(struct argp_state *state, const char *option, const 
 
 static void disk(struct argp_state *state, struct run_options *o, const char *arg)
 {
+	static const char *const word[] = {[DISK_READ_ONLY] = ",ro", [DISK_SYNC] = ",sync"};
 	const char *comma = strrchr(arg, ',');
 	size_t len = strlen(arg);
 	struct run_disk *d = &o->disk[o->disks];
@@ -144,9 +146,11 @@ static void disk(struct argp_state *state, struct run_options *o, const char *ar
 		argp_error(state, "a guest can have %d disks, and there are more", DRIVES_MAX);
 		return;
 	}
-	d->read_only = comma && strcmp(comma, ",ro") == 0;
-	if (d->read_only)
-		len = (size_t)(comma - arg);
+	for (unsigned mode = DISK_READ_ONLY; comma && mode <= DISK_SYNC; mode++)
+		if (strcmp(comma, word[mode]) == 0) {
+			d->mode = (enum disk_mode)mode;
+			len = (size_t)(comma - arg);
+		}
 	if (len == 0)
 		argp_error(state, "-d needs the name of an image");
 	d->path = strndup(arg, len);

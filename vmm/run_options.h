@@ -16,7 +16,7 @@ enum run_console_mode { RUN_CONSOLE_AUTO, RUN_CONSOLE_ON, RUN_CONSOLE_OFF };
 
 struct run_disk {
 	char *path; /* owned */
-	bool read_only;
+	enum disk_mode mode;
 };
 
 struct run_options {

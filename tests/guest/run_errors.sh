@@ -28,6 +28,7 @@ check "--repeat 0" usage '--repeat takes a number' run --repeat 0
 check "--repeat beyond 64 bits" usage '--repeat takes a number' run --repeat 99999999999999999999
 check "--ring-slots that is no power of two" usage 'power of two' run --ring-slots 1000
 check "-d without a name" usage '-d needs the name' run -d ,ro
+check "-d ,sync without a name" usage "-d needs the name" run -d ,sync
 check "a ninth disk" usage 'can have 8 disks' run -d 1 -d 2 -d 3 -d 4 -d 5 -d 6 -d 7 -d 8 -d 9
 check "--virtio with an unknown word" usage "--virtio takes legacy, modern or mmio, not 'pci'" run --virtio pci
 check "--kick with an unknown word" usage '--kick takes exit or ioeventfd' run --kick hard

@@ -98,7 +98,9 @@ static inline int machine_init(void **state, bool read_only)
 	assert_int_equal(ftruncate(fd, SECTORS * 512), 0);
 	close(fd);
 	assert_int_equal(mem_alloc(&m->mem, RAM, &e), 0);
-	assert_int_equal(disk_open(&m->disk, m->path, read_only, 0, &e), 0);
+	assert_int_equal(
+		disk_open(&m->disk, m->path, read_only ? DISK_READ_ONLY : DISK_READ_WRITE, 0, &e),
+		0);
 	assert_int_equal(pci_host_create(&m->pci, &m->bus, &m->probe, &e), 0);
 	virtio_blk_init(&m->blk, DEVICE, &env, &m->disk);
 	assert_int_equal(virtio_pci_legacy_attach(&m->legacy, &m->blk.dev, "virtio-blk0",

@@ -52,26 +52,30 @@ static void test_open(void **state)
 	struct stat st;
 
 	(void)state;
-	assert_int_equal(disk_open(&d, path("disk.img"), false, 0, &e), -ENOENT);
+	assert_int_equal(disk_open(&d, path("disk.img"), DISK_READ_WRITE, 0, &e), -ENOENT);
 	assert_non_null(strstr(e.msg, "disk.img"));
-	assert_int_equal(disk_open(&d, path("disk.img"), true, 65536, NULL), -ENOENT);
-	assert_int_equal(disk_open(&d, path("disk.img"), false, 65536, NULL), 0);
+	assert_int_equal(disk_open(&d, path("disk.img"), DISK_READ_ONLY, 65536, NULL), -ENOENT);
+	assert_int_equal(disk_open(&d, path("disk.img"), DISK_READ_WRITE, 65536, NULL), 0);
 	assert_int_equal(d.sectors, 128);
 	assert_memory_equal(d.id, "disk.img\0\0\0\0\0\0\0\0\0\0\0\0", 20);
 	assert_int_equal(fstat(d.fd, &st), 0);
 	assert_int_equal(st.st_size, 65536);
 	/* One writer, and nobody beside it. */
 	e.msg[0] = 0;
-	assert_int_equal(disk_open(&other, path("disk.img"), false, 0, &e), -EBUSY);
+	assert_int_equal(disk_open(&other, path("disk.img"), DISK_READ_WRITE, 0, &e), -EBUSY);
 	assert_non_null(strstr(e.msg, "in use"));
-	assert_int_equal(disk_open(&other, path("disk.img"), true, 0, NULL), -EBUSY);
+	assert_int_equal(disk_open(&other, path("disk.img"), DISK_READ_ONLY, 0, NULL), -EBUSY);
 	disk_close(&d);
 	/* An existing image keeps its size; readers share. */
-	assert_int_equal(disk_open(&d, path("disk.img"), true, 1 << 20, NULL), 0);
+	assert_int_equal(disk_open(&d, path("disk.img"), DISK_READ_ONLY, 1 << 20, NULL), 0);
 	assert_int_equal(d.sectors, 128);
-	assert_int_equal(disk_open(&other, path("disk.img"), true, 0, NULL), 0);
+	assert_int_equal(disk_open(&other, path("disk.img"), DISK_READ_ONLY, 0, NULL), 0);
+	assert_false(fcntl(d.fd, F_GETFL) & O_DSYNC);
 	disk_close(&d);
 	disk_close(&other);
+	assert_int_equal(disk_open(&d, path("disk.img"), DISK_SYNC, 0, NULL), 0);
+	assert_int_equal(fcntl(d.fd, F_GETFL) & (O_ACCMODE | O_DSYNC), O_RDWR | O_DSYNC);
+	disk_close(&d);
 	disk_close(&other); /* once more does no harm */
 }
 
@@ -81,18 +85,18 @@ static void test_open_refuses(void **state)
 	struct err e = {0};
 
 	(void)state;
-	assert_int_equal(disk_open(&d, dir, true, 0, &e), -EINVAL);
+	assert_int_equal(disk_open(&d, dir, DISK_READ_ONLY, 0, &e), -EINVAL);
 	assert_non_null(strstr(e.msg, "neither a file nor a block device"));
 	assert_int_equal(mkfifo(path("fifo"), 0644), 0);
-	assert_int_equal(disk_open(&d, path("fifo"), true, 0, NULL), -EINVAL);
+	assert_int_equal(disk_open(&d, path("fifo"), DISK_READ_ONLY, 0, NULL), -EINVAL);
 	make_file("odd", 511);
-	assert_int_equal(disk_open(&d, path("odd"), false, 0, NULL), -EINVAL);
+	assert_int_equal(disk_open(&d, path("odd"), DISK_READ_WRITE, 0, NULL), -EINVAL);
 	make_file("odd", 1025);
-	assert_int_equal(disk_open(&d, path("odd"), false, 0, NULL), 0);
+	assert_int_equal(disk_open(&d, path("odd"), DISK_READ_WRITE, 0, NULL), 0);
 	assert_int_equal(d.sectors, 2); /* the odd byte is not offered */
 	disk_close(&d);
 	/* A file that could not be made is not left behind. */
-	assert_int_equal(disk_open(&d, path("small"), false, 100, NULL), -EINVAL);
+	assert_int_equal(disk_open(&d, path("small"), DISK_READ_WRITE, 100, NULL), -EINVAL);
 	assert_int_equal(access(path("small"), F_OK), -1);
 }
 
@@ -125,7 +129,7 @@ static void test_transfer(void **state)
 	fake_probe_init(&p);
 	memset(a, 'a', sizeof(a));
 	memset(b, 'b', sizeof(b));
-	assert_int_equal(disk_open(&d, path("disk.img"), false, 65536, NULL), 0);
+	assert_int_equal(disk_open(&d, path("disk.img"), DISK_READ_WRITE, 65536, NULL), 0);
 	assert_int_equal(disk_write(&d, &p.probe, 9, &one, 1, 1024), 0);
 	assert_int_equal(disk_write(&d, &p.probe, 9, two, 2, 4096), 0);
 	assert_int_equal(disk_read(&d, &p.probe, 9, in, 2, 4096), 0);
@@ -155,7 +159,7 @@ static void test_errors(void **state)
 
 	(void)state;
 	fake_probe_init(&p);
-	assert_int_equal(disk_open(&d, path("disk.img"), false, 65536, NULL), 0);
+	assert_int_equal(disk_open(&d, path("disk.img"), DISK_READ_WRITE, 65536, NULL), 0);
 	/* The image shrinks behind our back: what is left comes, then an error and no endless loop. */
 	assert_int_equal(ftruncate(d.fd, 700), 0);
 	assert_int_equal(disk_read(&d, &p.probe, 9, two, 2, 0), -EIO);
@@ -166,7 +170,7 @@ static void test_errors(void **state)
 	assert_int_equal(two[1].iov_len, 324);
 	disk_close(&d);
 	/* The host's own error comes back, and is recorded. */
-	assert_int_equal(disk_open(&d, path("disk.img"), true, 0, NULL), 0);
+	assert_int_equal(disk_open(&d, path("disk.img"), DISK_READ_ONLY, 0, NULL), 0);
 	p.n = 0;
 	assert_int_equal(disk_write(&d, &p.probe, 9, &one, 1, 0), -EBADF);
 	check_call(&p, 0, SYS_pwrite64, &d, 512, 0, 1, -EBADF);
