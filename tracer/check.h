@@ -37,6 +37,7 @@ int check_names(struct check *c, struct err *e);  /* enum_name, event_kind again
 int check_ids(struct check *c, struct err *e);    /* ids without a gap, payloads */
 int check_seal(struct check *c, struct err *e);   /* every table against the seal */
 int check_events(struct check *c, struct err *e); /* order, pairs, vm_exit against its events */
+int check_guest(struct check *c, struct err *e);  /* the guest's events: order, times, clock */
 int check_requests(struct check *c, struct err *e); /* each taken and completed once */
 int check_derived(struct check *c, struct err *e);  /* derived tables against a fresh derivation */
 int check_budgets(struct check *c, struct err *e);  /* each sums to its window */

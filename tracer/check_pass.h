@@ -17,6 +17,12 @@
 void check_differs(struct check *c, unsigned *failures, int64_t id, const char *what, int64_t has,
 	int64_t want);
 
+/* Of the guest's kernel: in no exit, and its time is converted; check_guest() looks at it. */
+static inline bool check_is_guest(const struct event_row *ev)
+{
+	return ev->kind >= EW_GUEST_FUNC;
+}
+
 /* The event in front; ts = INT64_MIN before the first. */
 struct check_last {
 	int64_t ts, id;

@@ -240,14 +240,15 @@ int check_losses(struct check *c, struct err *e)
 			c, CHECK_FAIL, "losses", "loss %" PRId64 " ends before it begins", turned);
 	if (!ret)
 		ret = sql_prepare(c->db, &row, e,
-			"SELECT source, coalesce(sum(n), 'uncounted'), count(*), sum(ts1_ns - ts0_ns) FROM v_loss GROUP "
-			"BY 1");
+			"SELECT source, coalesce(sum(n), 'uncounted'), count(*), sum(ts1_ns - ts0_ns), (SELECT"
+			" CASE kind WHEN 'cpu' THEN '' ELSE ': the ring was full' END FROM track WHERE name = source)"
+			" FROM v_loss GROUP BY 1");
 	while (!ret && (ret = sql_step(row, e)) > 0) {
 		any = true;
-		check_say(c, CHECK_NOTE, "losses",
-			"%s lost %s records in %s gaps, %s ns in all: the ring was full",
+		check_say(c, CHECK_NOTE, "losses", "%s lost %s records in %s gaps, %s ns in all%s",
 			sqlite3_column_text(row, 0), sqlite3_column_text(row, 1),
-			sqlite3_column_text(row, 2), sqlite3_column_text(row, 3));
+			sqlite3_column_text(row, 2), sqlite3_column_text(row, 3),
+			(const char *)sqlite3_column_text(row, 4) ?: "");
 		ret = 0;
 	}
 	sqlite3_finalize(row);

@@ -292,7 +292,7 @@ static void in_exit(struct pass *p, const struct joined_track *t, const struct e
 	bool host = ev->kind >= EW_KVM_ENTRY;
 	int64_t id = host && t->hw.id ? t->hw.id : t->vmm.id;
 
-	if (!t->unknown && ev->exit_id != id)
+	if (!t->unknown && ev->exit_id != id && !check_is_guest(ev))
 		SAY(p, pairs, "pairs",
 			"event %" PRId64 " says exit %" PRId64 ", and exit %" PRId64 " goes on",
 			ev->id, ev->exit_id, id);

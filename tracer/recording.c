@@ -179,7 +179,7 @@ static void make_banner(struct recording *r, bool live)
 		if (lost[0]) /* else nobody counted them */
 			snprintf(n, sizeof(n), "%lld ", (long long)lost[0]);
 		snprintf(r->banner + used, sizeof(r->banner) - used,
-			"%s%srecord%s LOST in %lld gap%s: the ring was full", used ? "; " : "", n,
+			"%s%srecord%s LOST in %lld gap%s", used ? "; " : "", n,
 			lost[0] == 1 ? "" : "s", (long long)lost[1], lost[1] == 1 ? "" : "s");
 	}
 }
