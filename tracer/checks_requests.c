@@ -128,6 +128,36 @@ static void say_result(struct requests *q)
 			q->highest);
 }
 
+/* The task that queued a request's bios was in one call, and its data lie in the buffer of another one. */
+static int say_conflicts(struct check *c, struct err *e)
+{
+	int64_t n = 0, first = 0, joined = 0;
+	int ret = sql_get_int(
+		c->db, e, "SELECT count(*) FROM request WHERE guest_issue NOTNULL", &joined);
+
+	if (!ret)
+		ret = sql_get_int(
+			c->db, e, "SELECT count(*) FROM request WHERE call_conflict NOTNULL", &n);
+	if (!ret && n)
+		ret = sql_get_int(c->db, e,
+			"SELECT min(id) FROM request WHERE call_conflict NOTNULL", &first);
+	if (ret || !joined)
+		return ret;
+	if (n)
+		check_say(c, CHECK_FAIL, "requests",
+			"%" PRId64
+			" requests belong to one call by their bios and to another by their"
+			" data; the first is request %" PRId64,
+			n, first);
+	else
+		check_say(c, CHECK_OK, "requests",
+			"%" PRId64
+			" are known to the guest's block layer, and no buffer says another call"
+			" than their bios do",
+			joined);
+	return 0;
+}
+
 int check_requests(struct check *c, struct err *e)
 {
 	struct requests q = {.c = c, .e = e};
@@ -149,5 +179,5 @@ int check_requests(struct check *c, struct err *e)
 	if (!ret)
 		say_result(&q);
 	free(q.state);
-	return ret;
+	return ret ? ret : say_conflicts(c, e);
 }

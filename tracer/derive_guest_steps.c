@@ -484,20 +484,23 @@ int derive_guest_load(struct writer *w)
 	return 0;
 }
 
+static int put_handover(struct writer *w, int stage, int64_t from, int64_t to)
+{
+	return steps_put(w, stage, EW_LAYER_WAITING, "handover", to, SQL_NULL, SQL_NULL, from);
+}
+
 int derive_guest_put(struct writer *w, size_t i)
 {
 	const struct guest_side *g = &w->guest;
 	const struct event_row *ev = &w->ev[i];
-	int stage = g->stage[i];
-	int64_t from = 0;
-	int ret = 0;
+	int stage = g->stage[i], ret = 0;
 
 	if (i == g->begin && g->handed && g->handed < ev->id)
-		from = g->handed;
-	else if (i == g->back && g->waking != NO_INDEX)
-		from = w->ev[g->waking].id;
-	if (from)
-		ret = steps_put(
-			w, stage, EW_LAYER_WAITING, "handover", ev->id, SQL_NULL, SQL_NULL, from);
-	return ret ? ret : steps_event(w, stage, ev);
+		ret = put_handover(w, stage, g->handed, ev->id);
+	if (!ret)
+		ret = steps_event(w, stage, ev);
+	/* Who was woken runs when the other one has been left. */
+	if (!ret && i == g->back && g->waking != NO_INDEX)
+		ret = put_handover(w, stage, w->ev[g->waking].id, ev->id);
+	return ret;
 }

@@ -244,6 +244,15 @@ static int put_led(struct writer *w, size_t i)
 	return steps_guest_side(w, w->kicked ? 9 : 2, run_exit, false);
 }
 
+/* Has the guest's kernel said that the call is over? */
+static bool has_returned(const struct writer *w, const struct event_row *ev)
+{
+	const struct guest_call *c = call_of(w);
+
+	return c && w->guest.on && c->sys_exit.event && ev->id > c->sys_exit.event &&
+	       w->r->used.event && c->sys_exit.event > w->r->used.event;
+}
+
 /* Any other exit: one of the interrupt handler's is stage 9, the rest 4 and 8. */
 static int put_other_event(struct writer *w, size_t i)
 {
@@ -257,8 +266,10 @@ static int put_other_event(struct writer *w, size_t i)
 	w->acked |= handler;
 	if (ev->kind == EW_RUN_EXIT && w->side.lead[i] != LEAD_DONE)
 		ret = steps_guest_side(w, w->kicked ? 9 : 2, i, false);
-	if (ret || (derive_is_host(ev->kind) && !handler)) /* they have stages of their own */
-		return ret ? ret : steps_event(w, derive_host_stage(w, ev), ev);
+	/* They have stages of their own; what follows the call's return is the process's. */
+	if (ret || (derive_is_host(ev->kind) && !handler))
+		return ret ? ret
+			   : steps_event(w, has_returned(w, ev) ? 9 : derive_host_stage(w, ev), ev);
 	return steps_event(w, handler ? 9 : ev->kind == EW_RUN_ENTER ? 8 : 4, ev);
 }
 

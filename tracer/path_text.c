@@ -18,6 +18,7 @@
 
 struct heading {
 	int64_t t_first, t_last;
+	bool uncertain; /* a step was */
 };
 
 static const char *column(sqlite3_stmt *row, int i)
@@ -44,12 +45,12 @@ static void print_call(const struct textout *o, sqlite3_stmt *row)
 	else if (sqlite3_column_type(row, 7) == SQLITE_NULL)
 		snprintf(text, sizeof(text),
 			"%s of the guest kernel's own (no system call was open)", column(row, 1));
-	else if (sqlite3_column_type(row, 8) == SQLITE_NULL)
-		snprintf(text, sizeof(text), "%s (did not return)   pid %s %s %s", column(row, 7),
-			column(row, 9), column(row, 10), column(row, 11));
 	else
-		snprintf(text, sizeof(text), "%s = %s   pid %s %s %s", column(row, 7),
-			column(row, 8), column(row, 9), column(row, 10), column(row, 11));
+		snprintf(text, sizeof(text), "%s%s%s   pid %s %s %s", column(row, 7),
+			sqlite3_column_type(row, 8) == SQLITE_NULL ? " (did not return)" : " = ",
+			sqlite3_column_type(row, 8) == SQLITE_NULL ? "" : column(row, 8),
+			column(row, 9), column(row, 10),
+			sqlite3_column_type(row, 11) == SQLITE_NULL ? "" : column(row, 11));
 	textout_style(o, STYLE_BOLD);
 	textout_put(o, text, 0);
 	textout_style(o, STYLE_PLAIN);
@@ -156,10 +157,11 @@ static void print_actor(const struct textout *o, const char *actor)
 	putc('\n', o->f);
 }
 
-/* ts_ns, layer label, evidence, text */
+/* ts_ns, layer label, evidence, text; uncertain in column 7 */
 static void print_step(
-	const struct textout *o, sqlite3_stmt *row, const struct heading *h, int64_t *before)
+	const struct textout *o, sqlite3_stmt *row, struct heading *h, int64_t *before)
 {
+	bool uncertain = sqlite3_column_int(row, 7);
 	char us[32], evidence[64], time[40] = "", delta[40] = "";
 	bool absent = !strcmp(column(row, 3), "not recorded");
 
@@ -174,7 +176,8 @@ static void print_step(
 	}
 	if (absent)
 		textout_style(o, STYLE_DIM);
-	fprintf(o->f, "  %*s %*s  ", W_TIME, time, W_TIME, delta);
+	h->uncertain |= uncertain;
+	fprintf(o->f, uncertain ? "~ %*s %*s  " : "  %*s %*s  ", W_TIME, time, W_TIME, delta);
 	textout_put(o, absent ? textout_pick(o, "·", ".") : column(row, 2), W_LAYER + 2);
 	short_evidence(column(row, 3), evidence, sizeof(evidence));
 	print_wrapped(o, column(row, 4), evidence);
@@ -182,17 +185,24 @@ static void print_step(
 		textout_style(o, STYLE_PLAIN);
 }
 
-static int print_steps(sqlite3 *db, const struct textout *o, int64_t request,
-	const struct heading *h, struct err *e)
+/* Who does what follows: the thread, or the guest's task or interrupt, where there are several. */
+#define ACTOR                                                                                      \
+	"CASE WHEN (SELECT min(track) <> max(track) OR max(guest) FROM who) THEN CASE WHEN NOT"    \
+	" w.guest THEN t.name WHEN (SELECT count(DISTINCT track) FROM who WHERE guest) > 1 AND"    \
+	" s.actor NOT LIKE '% on %' THEN printf('%s on %s', s.actor, t.name) ELSE s.actor END END"
+
+static int print_steps(
+	sqlite3 *db, const struct textout *o, int64_t request, struct heading *h, struct err *e)
 {
 	sqlite3_stmt *row = NULL;
 	int64_t before = INT64_MIN;
-	int stage = -1, track = -1;
+	char actor[64] = "";
+	int stage = -1;
 	int ret = sql_prepare(db, &row, e,
-		"WITH who AS (SELECT p.n, e.track FROM step p JOIN event e ON e.id = p.event_id"
-		" WHERE p.request_id = ?1)"
-		" SELECT s.stage, s.ts_ns, l.label, s.evidence, s.text, g.name,"
-		" CASE WHEN (SELECT min(track) <> max(track) FROM who) THEN w.track END, t.name"
+		"WITH who AS (SELECT p.n, e.track, e.kind >= 200 AS guest FROM step p JOIN event e ON"
+		" e.id = p.event_id WHERE p.request_id = ?1)"
+		" SELECT s.stage, s.ts_ns, l.label, s.evidence, s.text, g.name, " ACTOR
+		", s.uncertain"
 		" FROM v_step s LEFT JOIN who w ON w.n = s.n LEFT JOIN track t ON t.id = w.track"
 		" LEFT JOIN enum_name l ON l.enum = 'layer' AND l.name = s.layer"
 		" LEFT JOIN enum_name g ON g.enum = 'stage' AND g.value = s.stage"
@@ -209,14 +219,18 @@ static int print_steps(sqlite3 *db, const struct textout *o, int64_t request,
 			textout_heading(o, title);
 		}
 		if (sqlite3_column_type(row, 6) != SQLITE_NULL &&
-			sqlite3_column_int(row, 6) != track) {
-			track = sqlite3_column_int(row, 6);
-			print_actor(o, column(row, 7));
+			strcmp(column(row, 6), actor) != 0) {
+			snprintf(actor, sizeof(actor), "%s", column(row, 6));
+			print_actor(o, actor);
 		}
 		print_step(o, row, h, &before);
 		ret = 0;
 	}
 	sqlite3_finalize(row);
+	if (h->uncertain)
+		fputs("~ may have happened before the step above: the guest's time is not known"
+		      " better (v_step.error_ns)\n",
+			o->f);
 	return ret;
 }
 
@@ -297,7 +311,7 @@ static int print_gaps(sqlite3 *db, const struct textout *o, const struct heading
 
 int path_text(sqlite3 *db, const struct textout *o, int64_t request, struct err *e)
 {
-	struct heading h = {0, 0};
+	struct heading h = {0};
 	int ret = print_heading(db, o, request, &h, e);
 
 	if (ret)

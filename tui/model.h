@@ -38,6 +38,8 @@ struct row {
 	int64_t ts, dur;      /* ns; MODEL_NONE where nothing was measured */
 	int64_t kind, exit_id;
 	char track[20];        /* who it happened on, "" if nobody says */
+	char actor[40];        /* the same, or whom the guest's kernel ran there */
+	bool uncertain;        /* it may have come before the row in front */
 	char text[MODEL_TEXT]; /* as recorded: untrusted, see text_next() */
 };
 

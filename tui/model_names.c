@@ -127,13 +127,17 @@ static void format_of(const char *template, const char *arg, int64_t value, char
 	}
 }
 
-void argument(struct model *m, const char *template, const char *arg, int64_t value, char *buf,
-	size_t size)
+void argument(struct model *m, const char *kind, const char *template, const char *arg,
+	int64_t value, char *buf, size_t size)
 {
-	char how[32], name[128];
+	const bool large = value > 0xffff || value < -0xffff;
+	char how[32], name[128], list[64];
 
 	format_of(template, arg, value, how, sizeof(how));
-	if (strcmp(how, "x") == 0 || strcmp(how, "hw_io") == 0 || strcmp(how, "bytes") == 0)
+	snprintf(list, sizeof(list), "%s_%s", kind, arg); /* snapshot_why */
+	if (!how[0] && look_up(m, Q_NAME, list, value, name, sizeof(name)))
+		snprintf(buf, size, "%s (%lld)", name, (long long)value);
+	else if (strcmp(how, "x") == 0 || strcmp(how, "hw_io") == 0 || strcmp(how, "bytes") == 0)
 		snprintf(buf, size, "0x%llx", (unsigned long long)value);
 	else if (!how[0] || strcmp(how, "hw_exit") == 0)
 		snprintf(buf, size, "%lld", (long long)value);
@@ -154,6 +158,6 @@ void argument(struct model *m, const char *template, const char *arg, int64_t va
 			value ? thing_of(m, Q_REGION, value, name, sizeof(name))
 			      : "nobody claims it");
 	else
-		snprintf(buf, size, "%s (%lld)", name_of(m, how, value, name, sizeof(name)),
-			(long long)value);
+		snprintf(buf, size, large ? "%s (0x%llx)" : "%s (%lld)",
+			name_of(m, how, value, name, sizeof(name)), (long long)value);
 }

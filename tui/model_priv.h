@@ -72,9 +72,9 @@ const char *symbol_of(struct model *m, uint64_t addr, char *buf, size_t size);
 const char *thing_of(struct model *m, enum model_sql q, int64_t id, char *buf, size_t size);
 const char *explain_symbol(const char *name); /* NULL: nothing to say */
 const char *explain_stage(int stage);
-/* An event's argument as its kind's text template shows it. */
-void argument(struct model *m, const char *template, const char *arg, int64_t value, char *buf,
-	size_t size);
+/* An argument of an event of that kind, as the kind's text template shows it. */
+void argument(struct model *m, const char *kind, const char *template, const char *arg,
+	int64_t value, char *buf, size_t size);
 
 /* The last event at or before the cursor; MODEL_NONE if there is none. */
 int64_t cursor_event(struct model *m);

@@ -26,6 +26,27 @@ static void times(struct model *m, const struct row *r, struct lines *out)
 		line_field(out, "duration", NULL, "%s", text_ns(r->dur, a, sizeof(a)));
 }
 
+/* Whom the guest's kernel ran, and how good its clock is known. */
+static void guest_lines(struct model *m, const struct row *r, struct lines *out)
+{
+	sqlite3_stmt *s = mq(m, Q_GUEST_EVENT, r->event, MODEL_NONE, MODEL_NONE);
+	char who[64], ns[32];
+
+	if (!mq_row(m, s))
+		return;
+	mq_text(s, 0, who, sizeof(who));
+	line_field(out, "who", "the guest's task, or an interrupt", "%s", who);
+	if (mq_col(s, 1) == MODEL_NONE)
+		line_field(out, "time may be wrong by", NULL, "nobody knows how much");
+	else
+		line_field(out, "time may be wrong by", DERIVED ", from the guest's TSC", "±%s",
+			text_ns(mq_int(s, 1), ns, sizeof(ns)));
+	line_field(out, "TSC", "the guest's", "%" PRId64, mq_int(s, 2));
+	if (r->uncertain)
+		line_text(out, LINE_DIM, "~ So it may have happened before the step above.");
+	sqlite3_reset(s);
+}
+
 static void place(struct model *m, const struct row *r, struct lines *out)
 {
 	(void)m;
@@ -146,12 +167,13 @@ static void event_lines(struct model *m, const struct row *r, struct lines *out)
 	mq_text(s, 14, doc, sizeof(doc));
 	line_text(out, LINE_DIM, "%s: %s", name[0] ? name : "unknown kind", doc);
 	times(m, r, out);
+	guest_lines(m, r, out);
 	place(m, r, out);
 	for (int i = 0; i < 6; i++) {
 		mq_text(s, 6 + i, arg, sizeof(arg));
 		if (!arg[0] || strcmp(arg, "_") == 0 || mq_col(s, i) == MODEL_NONE)
 			continue;
-		argument(m, template, arg, mq_col(s, i), value, sizeof(value));
+		argument(m, name, template, arg, mq_col(s, i), value, sizeof(value));
 		line_field(out, arg, NULL, "%s", value);
 	}
 	line_field(out, "source", NULL, "%s",
@@ -208,7 +230,7 @@ static void handover_lines(struct model *m, const struct row *r, struct lines *o
 	int64_t from = mq_one(m, Q_STEP_FROM, m->request.id, r->id, MODEL_NONE);
 
 	line_text(out, LINE_DIM,
-		"Nobody works on the request: it waits until the other thread runs and takes it on.");
+		"Nobody works on the request: it waits until the other one runs and takes it on.");
 	times(m, r, out);
 	place(m, r, out);
 	line_field(

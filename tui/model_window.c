@@ -45,6 +45,10 @@ static void row_read(sqlite3_stmt *s, struct row *r)
 	r->exit_id = mq_col(s, 9);
 	mq_text(s, 10, r->text, sizeof(r->text));
 	mq_text(s, 11, r->track, sizeof(r->track));
+	mq_text(s, 12, r->actor, sizeof(r->actor));
+	if (!r->actor[0])
+		snprintf(r->actor, sizeof(r->actor), "%s", r->track);
+	r->uncertain = sqlite3_column_int(s, 13);
 }
 
 /* Columns of ROW_REQUEST. */

@@ -122,10 +122,10 @@ static struct layout lay_out(const struct ui *ui, struct rect r)
 	return l;
 }
 
-/* Do the rows from this one on come from another thread than those in front of it? */
-static bool other_thread(const struct ui *ui, const struct row *r, const char *thread)
+/* Do the rows from this one on come from another thread, or task, than those in front of it? */
+static bool other(const struct ui *ui, const char *who, const char *before)
 {
-	return model_several(ui->m) && r->track[0] && strcmp(r->track, thread) != 0;
+	return model_several(ui->m) && who[0] && strcmp(who, before) != 0;
 }
 
 /* The items around the cursor, `reach` rows to both sides; *cursor is the cursor's own. */
@@ -133,7 +133,7 @@ static int collect(
 	const struct ui *ui, const struct layout *l, int reach, struct item *item, int *cursor)
 {
 	enum lane lane = LANE_NONE;
-	const char *thread = "";
+	const char *thread = "", *actor = "";
 	int n = 0, stage = -1;
 	bool path = model_mode(ui->m) == MODEL_PATH;
 	/* Where the walk begins depends on the cursor; what came before it decides the lane. */
@@ -143,30 +143,35 @@ static int collect(
 		before = model_row(ui->m, rel);
 		if (before && lane == LANE_NONE)
 			lane = lane_of(before);
-		if (before && !*thread)
+		if (before && !*thread) {
 			thread = before->track;
+			actor = before->actor;
+		}
 	}
 	before = model_row(ui->m, -reach - 1);
 	stage = before ? before->stage : -1;
 	for (int rel = -reach; rel <= reach && n + 4 < ITEMS_MAX; rel++) {
 		const struct row *r = model_row(ui->m, rel);
-		bool switched;
+		bool switched, another;
 		enum lane to;
 
 		if (!r)
 			continue;
 		to = lane_of(r) == LANE_NONE ? lane : lane_of(r);
-		switched = path && other_thread(ui, r, thread);
+		switched = path && other(ui, r->track, thread);
+		another = path && other(ui, r->actor, actor);
 		if (switched) /* nobody crosses from one thread's lane to another's */
 			lane = to = lane_of(r);
 		if (r->track[0])
 			thread = r->track;
+		if (r->actor[0])
+			actor = r->actor;
 		if (path && lane != LANE_NONE && to != lane &&
 			(l->all_crossings || (lane < BORDER) != (to < BORDER)))
 			item[n++] = (struct item){ITEM_CROSSING, rel, lane, to, to};
 		if (l->headings && r->stage != stage)
 			item[n++] = (struct item){ITEM_STAGE, rel, lane, to, to};
-		if (switched)
+		if (another)
 			item[n++] = (struct item){ITEM_THREAD, rel, lane, to, to};
 		if (rel == 0)
 			*cursor = n;
@@ -204,7 +209,7 @@ static void draw_thread(struct ui *ui, const struct layout *l, const struct item
 {
 	draw_lanes(ui, l, y);
 	screen_printf(&ui->s, y, l->text_x, l->r.x + l->r.w - l->text_x, STYLE_HEAD, "▸ %s",
-		model_row(ui->m, it->rel)->track);
+		model_row(ui->m, it->rel)->actor);
 }
 
 static void draw_stage(struct ui *ui, const struct layout *l, const struct item *it, int y)
@@ -241,6 +246,8 @@ static void draw_row(struct ui *ui, const struct layout *l, const struct item *i
 	else if (!l->headings && (!before || before->stage != r->stage))
 		screen_printf(&ui->s, y, l->r.x, 1, STYLE_HEAD, "%d", r->stage);
 	draw_time(ui, y, l->time_x, model_since(ui->m, r));
+	if (r->uncertain)
+		screen_put(&ui->s, y, l->time_x - 1, 1, STYLE_WARN, "~");
 	draw_time(ui, y, l->delta_x, model_delta(ui->m, it->rel));
 	draw_lanes(ui, l, y);
 	if (it->lane != LANE_NONE)

@@ -121,8 +121,8 @@ static void by_a_worker(void **state)
 		"interrupt on vcpu0: bio_endio()\n"
 		"interrupt on vcpu0: sched_waking: writer on CPU 0\n"
 		"interrupt on vcpu0: irq_handler_exit: irq 11\n"
-		"writer[7]: hand-over: interrupt on vcpu0 woke writer[7]\n"
 		"kworker/0:1H[35]: sched_switch: kworker/0:1H ==> writer\n"
+		"writer[7]: hand-over: interrupt on vcpu0 woke writer[7]\n"
 		"writer[7]: sys_exit: pwrite64 = 512\n");
 	/* Where they stand among the others: the stack, which is copied at the notify, behind the functions. */
 	expect_lines(t,

@@ -209,10 +209,12 @@ static void public_columns(void **state)
 		{"v_request",
 			"id,device,type,sector,bytes,status,t_first_ns,t_last_ns,exits,pid,comm,"
 			"syscall,call_how,kick,thread"},
-		{"v_step", "request_id,n,stage,layer,actor,ts_ns,dur_ns,evidence,text,uncertain,error_ns"},
+		{"v_step",
+			"request_id,n,stage,layer,actor,ts_ns,dur_ns,evidence,text,uncertain,error_ns"},
 		{"v_loss", "source,ts0_ns,ts1_ns,n"},
 		{"v_meta", "key,value"},
-		{"v_event", "id,ts_ns,dur_ns,track,exit_id,kind,layer,stage,source,text,error_ns,pid"},
+		{"v_event",
+			"id,ts_ns,dur_ns,track,exit_id,kind,layer,stage,source,text,error_ns,pid"},
 	};
 	sqlite3 *db = fresh();
 	char sql[128];
