@@ -130,16 +130,15 @@ SELECT s.request_id, s.n, s.stage,
 		WHEN 'task' THEN (SELECT printf('current task: %s[%d]', comm, pid) FROM guest_task
 			WHERE event_id = s.event_id)
 		WHEN 'handover' THEN coalesce(
-			(SELECT CASE f.kind
-				WHEN 207 THEN printf('hand-over: %s queued the work that %s now begins', a.name, b.name)
-				WHEN 211 THEN printf('hand-over: %s woke %s[%d], which runs now', a.name,
-					coalesce(n.name, 'task'), f.a0)
-				ELSE printf('hand-over: %s put the request into a queue, and %s takes it on', a.name,
-					b.name) END
-			FROM event f JOIN v_guest_actor a ON a.event_id = f.id
-				LEFT JOIN v_guest_actor b ON b.event_id = e.id
-				LEFT JOIN enum_name n ON n.enum = 'guest_pid' AND n.value = f.a0
-			WHERE f.id = s.from_event AND f.kind >= 200),
+			(SELECT printf(CASE f.kind
+					WHEN 207 THEN 'hand-over: %s queued the work that %s now begins'
+					WHEN 211 THEN 'hand-over: %s woke %s, which runs now'
+					ELSE 'hand-over: %s put the request into a queue, and %s takes it on' END,
+				(SELECT name FROM v_guest_actor WHERE event_id = f.id),
+				CASE WHEN f.kind = 211 THEN printf('%s[%d]', coalesce((SELECT name FROM
+					enum_name WHERE enum = 'guest_pid' AND value = f.a0), 'task'), f.a0)
+				ELSE (SELECT name FROM v_guest_actor WHERE event_id = e.id) END)
+			FROM event f WHERE f.id = s.from_event AND f.kind >= 200),
 			printf('hand-over: %s told %s, which now takes it on',
 			(SELECT ft.name FROM event fe JOIN track ft ON ft.id = fe.track
 				WHERE fe.id = s.from_event), t.name))

@@ -112,8 +112,8 @@ struct derive {
 	struct vcpu_runs *vcpu;
 	size_t vcpus, vcpus_cap;
 	struct host_join *gathered; /* for host_derive(), if somebody has it; NULL: it reads it */
-	struct guest_io *guest; /* derive_guest.h; NULL: the guest's kernel traced nothing */
-	bool block_traced;      /* the host's block events were recorded, where there were any */
+	struct guest_io *guest;     /* derive_guest.h; NULL: the guest's kernel traced nothing */
+	bool block_traced; /* the host's block events were recorded, where there were any */
 	unsigned char absent_used[64]; /* by enum absent: its text must be stored */
 };
 
