@@ -48,6 +48,26 @@ path_shows() { # FILE OPTION… -- PATTERN…: each pattern is in the output of 
 	done
 }
 
+check_says() { # FILE PATTERN…: exitwalk check says each of them
+	local all p
+	all=$("$EXITWALK" check "$1") || { echo "$all" && return 1; }
+	for p in "${@:2}"; do grep -qE "$p" <<<"$all" || { printf "no '%s' in:\n%s\n" "$p" "$all" && return 1; }; done
+}
+
+steps_of() { # FILE REQUEST: the text of each step, in a line
+	query "$1" "SELECT replace(text, char(10), ' ') FROM v_step WHERE request_id = $2 ORDER BY n"
+}
+
+steps_in_order() { # FILE REQUEST PATTERN…: of its steps one matches each pattern, in this order
+	local steps from=1 at p
+	steps=$(steps_of "$1" "$2")
+	for p in "${@:3}"; do
+		at=$(tail -n "+$from" <<<"$steps" | grep -nE -m 1 -- "$p" | cut -d : -f 1)
+		[ -n "$at" ] || { printf "no '%s' from line %s on in:\n%s\n" "$p" "$from" "$steps" && return 1; }
+		from=$((from + at))
+	done
+}
+
 # --- the host kernel's own record ---------------------------------------------------------------------
 tracing=/sys/kernel/tracing
 

@@ -28,11 +28,7 @@ trace_off "$TMP/trace"
 check "no instance of tracefs is left" no_instances
 check "check: whole, and as many exits as KVM counted" whole "$w"
 check "exits recorded, KVM's counters and the kernel's trace are one number" counts_agree "$w" "$TMP/trace"
-says() { # PATTERN…: exitwalk check says each of them
-	local all p
-	all=$("$EXITWALK" check "$w") || { echo "$all" && return 1; }
-	for p in "$@"; do grep -qE "$p" <<<"$all" || { printf "no '%s' in:\n%s\n" "$p" "$all" && return 1; }; done
-}
+says() { check_says "$w" "$@"; } # PATTERN…
 check "check: both sides of each exit agree, and every kvm_exit is there" says \
 	'^ok +joined +[0-9]+ returns of KVM_RUN and [0-9]+ exits of the hardware are [0-9]+ exits' \
 	'^ok +kvm +KVM counts [0-9]+ exits of the hardware, and so many kvm_exit are recorded'
@@ -43,18 +39,12 @@ reasons() { # each return has its hardware reason, and KVM served exits of its o
 		[ "$(query "$w" "SELECT count(*) = (SELECT count(*) FROM e_kvm_exit) FROM v_exit")" = 1 ]
 }
 check "every exit has its hardware's reason, and one row" reasons
-steps() { # FILE [CONDITION]: the steps of its first write of a process, or of the first such request
-	query "$1" "SELECT text FROM v_step WHERE request_id = (SELECT id FROM v_request WHERE
-		${2:-type = 'VIRTIO_BLK_T_OUT'} ORDER BY syscall IS NOT 'write', id LIMIT 1) ORDER BY n"
+first() { # FILE [CONDITION]: its first write of a process, or the first such request
+	query "$1" "SELECT id FROM v_request WHERE ${2:-type = 'VIRTIO_BLK_T_OUT'} ORDER BY syscall IS NOT 'write', id LIMIT 1"
 }
+steps() { steps_of "$1" "$(first "$@")"; } # FILE [CONDITION]
 in_order() { # FILE PATTERN…: its first write has steps that match, in this order
-	local text p
-	text=$(steps "$1" | tr '\n' ' ')
-	shift
-	for p in "$@"; do
-		[[ $text =~ $p ]] || { printf "no '%s' behind the others in:\n" "$p" && steps "$w" && return 1; }
-		text=${text#*"${BASH_REMATCH[0]}"}
-	done
+	steps_in_order "$1" "$(first "$1")" "${@:2}"
 }
 check "path: exit reason, KVM's handling, return, injection and entry stand in order" in_order "$w" \
 	'write\(3, 0x[0-9a-f]+, 512\)' 'kvm_entry: vCPU 0, rip 0x4' 'ksys_write\+' 'out dx, ax \(66 ef\) at iowrite16\+' \

@@ -102,16 +102,7 @@ all_stages() { # stages 1 to 9; of several requests of one kick, the last has th
 check "every request of the writer has its nine stages" all_stages
 
 # --- names and call chains, with KASLR on ---------------------------------------------------------------
-in_order() { # REQUEST PATTERN…: of its steps one matches each pattern, in this order
-	local steps from=1 at p
-	steps=$(query "$w" "SELECT replace(text, char(10), ' ') FROM v_step WHERE request_id = $1 ORDER BY n")
-	shift
-	for p in "$@"; do
-		at=$(tail -n "+$from" <<<"$steps" | grep -nE -m 1 -- "$p" | cut -d : -f 1)
-		[ -n "$at" ] || { printf "no '%s' from line %s on in:\n%s\n" "$p" "$from" "$steps" && return 1; }
-		from=$((from + at))
-	done
-}
+in_order() { steps_in_order "$w" "$@"; } # REQUEST PATTERN…
 kicked_by() { # TASK WHERE…: a request of the writer's pwrite64 that this task kicked
 	query "$w" "SELECT q.id FROM v_request q JOIN v_step s ON s.request_id = q.id AND s.stage = 2
 		WHERE s.text LIKE 'current task: $1%' AND q.syscall = 'pwrite64' AND $2 LIMIT 1"
