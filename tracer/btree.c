@@ -31,9 +31,12 @@ static void put32(uint8_t *p, uint32_t v)
 /* Big-endian groups of seven bits; the ninth byte has eight. */
 static unsigned put_varint(uint8_t *p, uint64_t v)
 {
-	uint8_t digits[VARINT_MAX];
-	unsigned n = 0;
+	unsigned n = 1;
 
+	if (v < 0x80) {
+		*p = (uint8_t)v;
+		return 1;
+	}
 	if (v >> 56) {
 		p[8] = (uint8_t)v;
 		v >>= 8;
@@ -41,11 +44,11 @@ static unsigned put_varint(uint8_t *p, uint64_t v)
 			p[i] = (uint8_t)(v & 0x7f) | 0x80;
 		return 9;
 	}
-	do
-		digits[n++] = v & 0x7f;
-	while (v >>= 7);
+	while (v >> 7 * n)
+		n++;
 	for (unsigned i = 0; i < n; i++)
-		p[i] = digits[n - 1 - i] | (i + 1 < n ? 0x80 : 0);
+		p[i] = (uint8_t)(v >> 7 * (n - 1 - i) | 0x80);
+	p[n - 1] &= 0x7f;
 	return n;
 }
 
@@ -71,17 +74,14 @@ void btree_integers(struct btree_record *r, int columns, const int64_t *value, u
 	uint8_t *type = r->bytes, *body = type + 1 + columns;
 
 	assert(columns <= BTREE_COLUMNS);
-	*type++ = (uint8_t)(1 + columns); /* the header's own length; all types are one byte */
-	*type++ = 0;
-	for (int i = 1; i < columns; i++) {
+	memset(type, 0, BTREE_COLUMNS + 1); /* NULL */
+	type[0] = (uint8_t)(1 + columns);   /* the header's own length; all types are one byte */
+	for (known &= ~1u; known; known &= known - 1) {
+		int i = __builtin_ctz(known);
 		unsigned bytes;
 		uint64_t big;
 
-		if (!(known >> i & 1)) {
-			*type++ = 0;
-			continue;
-		}
-		*type++ = (uint8_t)serial_type(value[i], &bytes);
+		type[1 + i] = (uint8_t)serial_type(value[i], &bytes);
 		/* Eight bytes are written, of which the first ones count. */
 		big = __builtin_bswap64((uint64_t)value[i] << (64 - 8 * bytes) % 64);
 		memcpy(body, &big, sizeof(big));

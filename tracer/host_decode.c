@@ -46,6 +46,7 @@ struct host_decoder {
 	const struct tracepoint *point;
 	size_t points;
 	bool functions;
+	bool foreign; /* the records' byte order is not ours */
 	void (*learn)(void *ctx, int pid, const char *comm, size_t len);
 	void *ctx;
 	struct format *format[IDS];
@@ -57,6 +58,7 @@ int host_decoder_create(struct host_decoder **out, struct tep_handle *tep, struc
 	if (!*out)
 		return err_set(e, -ENOMEM, "out of memory");
 	(*out)->tep = tep;
+	(*out)->foreign = tep_is_file_bigendian(tep) != tep_is_local_bigendian(tep);
 	(*out)->point = host_points;
 	(*out)->points = COUNT(host_points);
 	return 0;
@@ -203,11 +205,34 @@ static uint64_t letters(const char *s, int len)
 	return v;
 }
 
+/* Nearly always the file's byte order is ours, and then the library need not be asked. */
+static uint64_t number_at(const struct host_decoder *d, const char *p, int size)
+{
+	uint64_t v = 0;
+
+	if (d->foreign)
+		return tep_read_number(d->tep, p, size);
+	switch (size) {
+	case 8:
+		memcpy(&v, p, 8);
+		break;
+	case 4:
+		memcpy(&v, p, 4);
+		break;
+	case 2:
+		memcpy(&v, p, 2);
+		break;
+	default:
+		v = (uint8_t)*p;
+		break;
+	}
+	return v;
+}
+
 static bool value(struct host_decoder *d, const struct tep_format_field *field, int element,
 	const struct tep_record *record, uint64_t *v)
 {
 	const char *data = record->data;
-	unsigned long long number = 0;
 	int size, offset;
 
 	if (!inside(field, record))
@@ -225,8 +250,7 @@ static bool value(struct host_decoder *d, const struct tep_format_field *field, 
 	}
 	if (size > 8 || (size & (size - 1)))
 		return false;
-	number = tep_read_number(d->tep, data + offset, size);
-	*v = sign_extend(field, size, number);
+	*v = sign_extend(field, size, number_at(d, data + offset, size));
 	return true;
 }
 

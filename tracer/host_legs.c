@@ -45,7 +45,7 @@ static int find_delivery(struct host_maker *m)
 	p->delivery = p->kick ? p->kick->track : 0;
 	if (!p->delivery)
 		return 0;
-	ret = look(m, m->entry, p->irq->at.event, p->delivery, 0, &ev);
+	ret = look(m, m->entry, p->irq->at.event, p->delivery, EW_KVM_ENTRY, &ev);
 	if (!ret && ev.id)
 		p->entry = (struct mark){ev.id, ev.ts};
 	return ret;
@@ -140,11 +140,10 @@ static void irq_legs(struct host_path *p)
 	}
 }
 
-static bool on_a_leg(const struct host_path *p, const struct event_row *ev)
+static bool on_a_leg(const struct host_path *p, int64_t track, int64_t id)
 {
 	for (unsigned i = 0; i < p->legs; i++)
-		if (ev->track == p->leg[i].track && ev->id >= p->leg[i].from &&
-			ev->id <= p->leg[i].to)
+		if (track == p->leg[i].track && id >= p->leg[i].from && id <= p->leg[i].to)
 			return true;
 	return false;
 }
@@ -159,10 +158,12 @@ static int load_events(struct host_maker *m)
 	sqlite3_bind_int64(m->range, 1, p->first.event);
 	sqlite3_bind_int64(m->range, 2, p->last.event);
 	while (!ret && (ret = sql_step(m->range, m->e)) > 0) {
-		derive_read_event(m->range, &ev);
+		int64_t id = sqlite3_column_int64(m->range, EVENT_COLUMN_ID);
+
 		ret = 0;
-		if (!on_a_leg(p, &ev))
+		if (!on_a_leg(p, sqlite3_column_int64(m->range, EVENT_COLUMN_TRACK), id))
 			continue;
+		derive_read_event(m->range, &ev);
 		ret = derive_grow((void **)&p->ev, &p->cap, p->n, sizeof(*p->ev), m->e);
 		if (!ret)
 			p->ev[p->n++] = ev;

@@ -79,7 +79,6 @@ static int all_requests(struct host_maker *m)
 	return ret;
 }
 
-#define KIND(name) "(SELECT id FROM event_kind WHERE name = '" name "')"
 #define EVENTS "SELECT " EVENT_COLUMNS " FROM event WHERE "
 #define FAR "4096" /* so far behind an interrupt an entry is looked for */
 
@@ -90,11 +89,10 @@ static int prepare_all(struct host_maker *m)
 		const char *sql;
 	} all[] = {
 		{&m->range, EVENTS "id BETWEEN ?1 AND ?2 ORDER BY id"},
-		{&m->entry, EVENTS "id > ?1 AND id < ?1 + " FAR " AND track = ?2 AND kind = " KIND(
-				    "kvm_entry") " ORDER BY id LIMIT 1"},
-		{&m->waking,
-			EVENTS "id > ?1 AND id < ?2 AND track = ?3 AND a0 = ?4 AND kind = " KIND(
-				"sched_waking") " ORDER BY id DESC LIMIT 1"},
+		{&m->entry, EVENTS "id > ?1 AND id < ?1 + " FAR
+				   " AND track = ?2 AND kind = ?3 ORDER BY id LIMIT 1"},
+		{&m->waking, EVENTS "id > ?1 AND id < ?2 AND track = ?3 AND a0 = ?4 AND kind = ?5"
+				    " ORDER BY id DESC LIMIT 1"},
 		{&m->before, EVENTS "id < ?1 AND id > ?3 AND track = ?2 ORDER BY id DESC LIMIT 1"},
 		{&m->step,
 			"INSERT INTO step(request_id, n, stage, layer, event_id, absent, from_event, what)"
@@ -110,6 +108,8 @@ static int prepare_all(struct host_maker *m)
 
 	for (size_t i = 0; !ret && i < sizeof(all) / sizeof(all[0]); i++)
 		ret = sql_prepare(m->db, all[i].stmt, m->e, all[i].sql);
+	if (!ret)
+		sqlite3_bind_int(m->waking, 5, EW_SCHED_WAKING);
 	return ret;
 }
 
