@@ -108,7 +108,7 @@ static int feed(struct guest_chunks *chunks, int in)
 	return ret;
 }
 
-int guest_read(const struct import_reader *reader, int out, struct import_batch *batch)
+int guest_read(const struct import_reader *reader, int out, struct import_ring *ring)
 {
 	struct reader *r = calloc(1, sizeof(*r));
 	const struct guest_sink sink = {on_event, on_loss, on_name, on_mark, on_meta, r};
@@ -117,7 +117,7 @@ int guest_read(const struct import_reader *reader, int out, struct import_batch 
 
 	if (!r || guest_chunks_init(&chunks))
 		return -ENOMEM;
-	r->to = (struct import_writer){.out = out, .batch = batch};
+	r->to = (struct import_writer){.out = out, .batch = ring->batch};
 	import_alive();
 	ret = guest_decoder_create(&r->decoder, &sink, NULL);
 	chunks.ctx = r->decoder;

@@ -15,6 +15,6 @@ struct guest_piece {
  * import_reader.read. Its messages are guest_sink's calls: IMPORT_EVENTS (ts is the guest's TSC), IMPORT_LOSS (task
  * and cpu are the guest's CPU), IMPORT_NAME, IMPORT_MARK and IMPORT_META.
  */
-int guest_read(const struct import_reader *reader, int out, struct import_batch *batch);
+int guest_read(const struct import_reader *reader, int out, struct import_ring *ring);
 
 #endif

@@ -40,7 +40,6 @@ struct import {
 	uint64_t taken;              /* events of this reader */
 	union {
 		char text[IMPORT_MAX + 1];
-		struct host_event event[IMPORT_BATCH];
 		struct import_task task;
 		struct import_loss loss;
 	} msg;
@@ -187,12 +186,19 @@ static int take_meta(struct import *m, size_t len, struct err *e)
 	return 0;
 }
 
-static int take_events(struct import *m, const struct host_event *ev, size_t n, struct err *e)
+/* The reader can write to a batch at any time: each event is a copy before it is looked at. */
+static int take_events(struct import *m, const struct import_batch *b, struct err *e)
 {
+	uint32_t n = *(const volatile uint32_t *)&b->n;
 	int ret = 0;
 
-	for (size_t i = 0; !ret && i < n; i++)
-		ret = host_rows_add(&m->rows, &ev[i], 0, e);
+	if (n > IMPORT_BATCH)
+		return err_set(e, -EPROTO, "a batch of %u events", n);
+	for (uint32_t i = 0; !ret && i < n; i++) {
+		const struct host_event ev = b->event[i];
+
+		ret = host_rows_add(&m->rows, &ev, 0, e);
+	}
 	m->taken += n;
 	m->uncommitted += n;
 	progress(m, false);
@@ -218,8 +224,11 @@ static int take(struct import *m, const struct import_header *h, struct err *e)
 		m->msg.task.name[sizeof(m->msg.task.name) - 1] = '\0';
 		return ret ? ret : host_rows_task(&m->rows, m->msg.task.task, m->msg.task.name, e);
 	}
-	if (h->type == IMPORT_EVENTS && m->created && h->len <= sizeof(m->msg.event))
-		return take_events(m, m->msg.event, h->len / sizeof(m->msg.event[0]), e);
+	if (h->type == IMPORT_RING && m->created && h->len == 0) {
+		ret = take_events(m, import_process_batch(&m->reader), e);
+		import_process_taken(&m->reader);
+		return ret;
+	}
 	if (h->type == IMPORT_LOSS && m->created && h->len == sizeof(m->msg.loss))
 		return store_begin(&m->store, e)
 			       ?: host_rows_lost(&m->rows, m->msg.loss.task, m->msg.loss.ts0,
@@ -302,11 +311,11 @@ static int open_input(const char *path, struct err *e)
 /* What a reader that crashed had decoded and not sent; its tasks were announced before. */
 static int take_rest(struct import *m, struct err *e)
 {
-	const struct import_batch *b = m->reader.batch;
+	const struct import_batch *b = import_process_batch(&m->reader);
 
 	if (!m->created || b->sent != m->taken || b->n > IMPORT_BATCH)
 		return 0;
-	return take_events(m, b->event, b->n, e);
+	return take_events(m, b, e);
 }
 
 /* One reader's whole life: what it says is stored. */

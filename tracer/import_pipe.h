@@ -18,6 +18,7 @@ enum import_type {
 	IMPORT_DAMAGE,   /* a sentence: from here on the file cannot be read */
 	IMPORT_NAME,     /* struct import_name: of a guest's stream */
 	IMPORT_MARK,     /* struct import_mark: the same */
+	IMPORT_RING,     /* nothing: the next batch of struct import_ring is full */
 	IMPORT_END,      /* everything was read, or what could be */
 };
 
@@ -36,6 +37,18 @@ struct import_batch {
 	uint64_t sent; /* events in front of these */
 	uint32_t n;
 	struct host_event event[IMPORT_BATCH];
+};
+
+#define IMPORT_SLOTS 16
+
+/*
+ * Events that need no pipe, since they are many: the reader fills one batch after the other, says so, and waits
+ * for one that the importer is through with. The batch above is the first one of them. The importer believes
+ * nothing in it that it has not copied.
+ */
+struct import_ring {
+	struct import_batch batch[IMPORT_SLOTS];
+	_Atomic uint32_t taken; /* batches with which the importer is through; a futex */
 };
 
 struct import_task {
@@ -67,13 +80,13 @@ _Static_assert(IMPORT_BATCH * sizeof(struct host_event) <= IMPORT_MAX, "a batch 
 struct import_reader {
 	/* Reads `in` and writes messages to `out` until the end; the process that calls it must have nothing to
 	 * lose. 0, or -errno if not even its words could be written. */
-	int (*read)(const struct import_reader *r, int out, struct import_batch *batch);
+	int (*read)(const struct import_reader *r, int out, struct import_ring *ring);
 	const char *library; /* what trusts the input, for sentences */
 	int in;
 	bool mend; /* of a trace.dat: its end is missing, what there is is wanted (import_mend.h) */
 };
 
 /* import_reader.read for a trace.dat file. */
-int import_read(const struct import_reader *reader, int out, struct import_batch *batch);
+int import_read(const struct import_reader *reader, int out, struct import_ring *ring);
 
 #endif

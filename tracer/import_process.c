@@ -4,11 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,7 +44,7 @@ static void limit_memory(void)
 
 /* It may read its file and write to its pipe: no other files, no core, and it does not outlive us. */
 __attribute__((noreturn)) static void child(
-	const struct import_reader *given, int out, struct import_batch *batch, pid_t parent)
+	const struct import_reader *given, int out, struct import_ring *ring, pid_t parent)
 {
 	/* Whatever the caller does about these, here they are the end. */
 	static const int deadly[] = {
@@ -70,7 +73,7 @@ __attribute__((noreturn)) static void child(
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	_exit(reader.read(&reader, CHILD_OUT, batch) ? 1 : 0);
+	_exit(reader.read(&reader, CHILD_OUT, ring) ? 1 : 0);
 }
 
 int import_process_start(
@@ -81,12 +84,14 @@ int import_process_start(
 
 	p->at = p->len = 0;
 	p->library = reader->library;
-	p->batch = mmap(
-		NULL, sizeof(*p->batch), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (p->batch == MAP_FAILED) {
-		p->batch = NULL;
+	p->taken = 0;
+	p->ring = mmap(
+		NULL, sizeof(*p->ring), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (p->ring == MAP_FAILED) {
+		p->ring = NULL;
 		return err_set(e, -ENOMEM, "out of memory");
 	}
+	p->batch = p->ring->batch;
 	if (pipe2(fd, O_CLOEXEC))
 		return err_set(e, -errno, "no pipe can be made: %s", strerror(errno));
 	lseek(reader->in, 0, SEEK_SET);
@@ -95,7 +100,7 @@ int import_process_start(
 	p->pid = fork();
 	if (p->pid == 0) {
 		close(fd[0]);
-		child(reader, fd[1], p->batch, parent);
+		child(reader, fd[1], p->ring, parent);
 	}
 	close(fd[1]);
 	if (p->pid < 0) {
@@ -142,6 +147,17 @@ int import_process_read(struct import_process *p, void *data, size_t len)
 	return 1;
 }
 
+const struct import_batch *import_process_batch(const struct import_process *p)
+{
+	return &p->ring->batch[p->taken % IMPORT_SLOTS];
+}
+
+void import_process_taken(struct import_process *p)
+{
+	atomic_store(&p->ring->taken, ++p->taken);
+	syscall(SYS_futex, &p->ring->taken, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
 void import_process_end(struct import_process *p, bool ended, char *damage, size_t size)
 {
 	int status = 0;
@@ -162,7 +178,8 @@ void import_process_end(struct import_process *p, bool ended, char *damage, size
 
 void import_process_free(struct import_process *p)
 {
-	if (p->batch)
-		munmap(p->batch, sizeof(*p->batch));
+	if (p->ring)
+		munmap(p->ring, sizeof(*p->ring));
+	p->ring = NULL;
 	p->batch = NULL;
 }

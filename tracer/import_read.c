@@ -224,7 +224,7 @@ static int read_file(struct reader *r, struct tracecmd_input *top)
 	return ret;
 }
 
-int import_read(const struct import_reader *reader, int out, struct import_batch *batch)
+int import_read(const struct import_reader *reader, int out, struct import_ring *ring)
 {
 	struct reader *r = calloc(1, sizeof(*r));
 	struct tracecmd_input *top;
@@ -233,7 +233,8 @@ int import_read(const struct import_reader *reader, int out, struct import_batch
 	if (!r || !(r->named = calloc(2, TASKS / 8)))
 		return -ENOMEM;
 	r->to.out = out;
-	r->to.batch = batch;
+	r->to.ring = ring;
+	r->to.batch = ring->batch;
 	import_alive();
 	tracecmd_set_loglevel(TEP_LOG_NONE);
 	tep_set_loglevel(TEP_LOG_NONE);

@@ -2,8 +2,11 @@
 #include "import_write.h"
 
 #include <errno.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -43,12 +46,32 @@ void import_write(struct import_writer *w, enum import_type type, const void *da
 	write_all(w, data, len);
 }
 
+/* The batch behind the one that was sent, once it is free. */
+static void next_batch(struct import_writer *w)
+{
+	struct import_ring *r = w->ring;
+	uint64_t sent = w->batch->sent + w->batch->n;
+	uint32_t taken;
+
+	w->batches++;
+	while (taken = atomic_load(&r->taken), w->batches - taken >= IMPORT_SLOTS)
+		syscall(SYS_futex, &r->taken, FUTEX_WAIT, taken, NULL, NULL, 0);
+	w->batch = &r->batch[w->batches % IMPORT_SLOTS];
+	w->batch->sent = sent;
+	w->batch->n = 0;
+}
+
 void import_write_events(struct import_writer *w)
 {
 	struct import_batch *b = w->batch;
 
 	if (!b->n)
 		return;
+	if (w->ring) {
+		import_write(w, IMPORT_RING, NULL, 0);
+		next_batch(w);
+		return;
+	}
 	import_write(w, IMPORT_EVENTS, b->event, b->n * sizeof(b->event[0]));
 	b->sent += b->n;
 	b->n = 0;

@@ -9,8 +9,10 @@
 
 struct import_writer {
 	int out;
-	int error; /* -errno of the pipe: nothing more can be said */
-	struct import_batch *batch;
+	int error;                  /* -errno of the pipe: nothing more can be said */
+	struct import_batch *batch; /* the one that is being filled */
+	struct import_ring *ring;   /* of which it is one; NULL: events go through the pipe */
+	uint32_t batches;           /* of the ring that were sent */
 };
 
 /* A reader that is alive says so now and then; one that does not is ended by SIGPROF. Messages say it too. */
