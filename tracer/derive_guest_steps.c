@@ -456,7 +456,7 @@ int derive_guest_load(struct writer *w)
 
 	g->on = g->notified = false;
 	g->begin = g->irq = g->complete = g->waking = g->back = NO_INDEX;
-	g->handed = 0;
+	g->handed = g->deliver = 0;
 	if (w->n > g->cap) {
 		unsigned char *stage = realloc(g->stage, w->cap);
 
@@ -481,6 +481,7 @@ int derive_guest_load(struct writer *w)
 	find_handover(w);
 	mark_completion(w);
 	find_return(w);
+	g->deliver = derive_guest_delivers(w);
 	return 0;
 }
 

@@ -13,6 +13,13 @@ int derive_guest_load(struct writer *w);
 int derive_guest_put(struct writer *w, size_t i);
 /* The earliest event in front of a window that was cut which is the request's; `from` if there is none. */
 int64_t derive_guest_from(const struct writer *w, int64_t from);
+/* Is ev[i], a tracepoint of the host on the carrier's vCPU, of an exit that has nothing to do with the request,
+ * and not the one step that shows it? */
+bool derive_guest_passes(const struct writer *w, size_t i);
+/* Is ev[i] that one step, of an exit that KVM served itself? It is no stage of the path. */
+bool derive_guest_aside(const struct writer *w, size_t i);
+/* The exit at whose end the request's interrupt is injected; 0: not known. */
+int64_t derive_guest_delivers(const struct writer *w);
 void derive_guest_free(struct guest_side *g);
 
 /* The guest's part of who carries a request (derive_carriers); each returns true if it knew. */

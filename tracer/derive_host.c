@@ -6,6 +6,7 @@
 #include "derive_host.h"
 
 #include "derive_guest.h"
+#include "derive_guest_steps.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -205,7 +206,8 @@ static bool delivery_concerns(struct writer *w, const struct event_row *ev)
 		return false;
 	if (ev->exit_id == r->ack_exit)
 		return true;
-	if (ev->kind == EW_KVM_INJ_VIRQ && ev->id < r->ack.event)
+	if (ev->kind == EW_KVM_INJ_VIRQ && ev->id < r->ack.event &&
+		(!w->guest.deliver || ev->exit_id == w->guest.deliver))
 		return w->side.injected = true;
 	if (ev->kind != EW_KVM_ENTRY || !w->side.injected)
 		return false;
@@ -240,7 +242,8 @@ bool derive_host_concerns(struct writer *w, const struct event_row *ev)
 		return true;
 	if (r->irq.event && delivery_concerns(w, ev))
 		return true;
-	return ev->track == carrier && derive_is_vcpu(w->d, carrier);
+	return ev->track == carrier && derive_is_vcpu(w->d, carrier) &&
+	       !derive_guest_passes(w, (size_t)(ev - w->ev));
 }
 
 int derive_host_stage(const struct writer *w, const struct event_row *ev)
@@ -248,6 +251,8 @@ int derive_host_stage(const struct writer *w, const struct event_row *ev)
 	bool function = ev->kind == EW_HOST_FUNC || ev->kind == EW_HOST_FUNC_EXIT;
 	int stage = steps_kind_stage(ev->kind);
 
+	if (derive_guest_aside(w, (size_t)(ev - w->ev)))
+		return w->stage ?: stage;
 	if (function && (w->stage == 2 || w->stage == 9) && !ev->exit_id)
 		return 3; /* the guest has stopped, and kvm_exit is about to say so */
 	/* An interrupt in front of the request's own is another one's, a timer's: it only costs an exit. */

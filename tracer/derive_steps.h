@@ -26,6 +26,7 @@ struct guest_side {
 	size_t begin;           /* where the worker's part begins */
 	size_t irq, complete;   /* the interrupt's handler and rq_complete */
 	size_t waking, back;    /* the caller is woken, and runs */
+	int64_t deliver;        /* the exit at whose end the interrupt is injected; 0: none */
 	int64_t handed;         /* the event by which the caller handed it to the worker; 0: none */
 	bool notified;          /* functions by which the driver notified are steps */
 	unsigned char *stage;   /* by event: its step's stage, 0: it is no step */
