@@ -110,8 +110,8 @@ static int repair(const char *path, struct err *e)
 static int all_checks(struct check *c, struct err *e)
 {
 	static int (*const check[])(struct check *, struct err *) = {check_file, check_names,
-		check_ids, check_events, check_guest, check_requests, check_derived, check_budgets, check_losses,
-		check_kvm_stats};
+		check_ids, check_events, check_guest, check_requests, check_derived, check_budgets,
+		check_losses, check_kvm_stats};
 
 	for (size_t i = 0; i < sizeof(check) / sizeof(check[0]); i++) {
 		int ret = check[i](c, e);
