@@ -5,19 +5,7 @@
  * for each is enough; the exits that belong to it are shown as a whole.
  */
 #include "derive_guest_steps.h"
-
-/* The exit that an event is part of; a function in front of kvm_exit belongs to what follows. 0: none. */
-static int64_t exit_of(const struct writer *w, size_t i)
-{
-	const int64_t track = w->ev[i].track;
-
-	if (w->ev[i].exit_id)
-		return w->ev[i].exit_id;
-	for (; i < w->n; i++)
-		if (w->ev[i].track == track && w->ev[i].kind == EW_KVM_EXIT)
-			return w->ev[i].exit_id;
-	return 0;
-}
+#include "derive_host.h"
 
 /* The notification's, the acknowledgement's, the one that an ioeventfd took, or that brought the interrupt. */
 static bool belongs(const struct writer *w, int64_t exit)
@@ -41,7 +29,7 @@ static bool came_back(const struct writer *w, size_t i)
 
 bool derive_guest_passes(const struct writer *w, size_t i)
 {
-	if (!w->guest.on || belongs(w, exit_of(w, i)))
+	if (!w->guest.on || belongs(w, derive_exit_of(w, i)))
 		return false;
 	switch (w->ev[i].kind) {
 	case EW_KVM_EXIT:

@@ -246,6 +246,18 @@ bool derive_host_concerns(struct writer *w, const struct event_row *ev)
 	       !derive_guest_passes(w, (size_t)(ev - w->ev));
 }
 
+int64_t derive_exit_of(const struct writer *w, size_t i)
+{
+	const int64_t track = w->ev[i].track;
+
+	if (w->ev[i].exit_id)
+		return w->ev[i].exit_id;
+	for (; i < w->n; i++)
+		if (w->ev[i].track == track && w->ev[i].kind == EW_KVM_EXIT)
+			return w->ev[i].exit_id;
+	return 0;
+}
+
 int derive_host_stage(const struct writer *w, const struct event_row *ev)
 {
 	bool function = ev->kind == EW_HOST_FUNC || ev->kind == EW_HOST_FUNC_EXIT;
@@ -254,7 +266,8 @@ int derive_host_stage(const struct writer *w, const struct event_row *ev)
 	if (derive_guest_aside(w, (size_t)(ev - w->ev)))
 		return w->stage ?: stage;
 	if (function && (w->stage == 2 || w->stage == 9) && !ev->exit_id)
-		return 3; /* the guest has stopped, and kvm_exit is about to say so */
+		/* The guest has stopped, and kvm_exit is about to say so. */
+		return w->handler && derive_exit_of(w, (size_t)(ev - w->ev)) == w->handler ? 9 : 3;
 	/* An interrupt in front of the request's own is another one's, a timer's: it only costs an exit. */
 	if ((stage == 7 || stage == 9) && (!w->r->irq.event || ev->id < w->r->irq.event))
 		return 3;

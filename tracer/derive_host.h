@@ -17,6 +17,9 @@ void derive_host_note(struct writer *w, const struct event_row *ev);
 /* Is this event of the host's tracepoints a step of the request? */
 bool derive_host_concerns(struct writer *w, const struct event_row *ev);
 
+/* The exit that ev[i] is part of; a function in front of kvm_exit belongs to the exit that follows. 0: none. */
+int64_t derive_exit_of(const struct writer *w, size_t i);
+
 /* The stage of a tracepoint that stands in no exit of the path's. */
 int derive_host_stage(const struct writer *w, const struct event_row *ev);
 

@@ -44,7 +44,8 @@ static void print_call(const struct textout *o, sqlite3_stmt *row)
 			sqlite3_column_type(row, 1) == SQLITE_NULL ? "a request" : column(row, 1));
 	else if (sqlite3_column_type(row, 7) == SQLITE_NULL)
 		snprintf(text, sizeof(text),
-			"%s of the guest kernel's own (no system call was open)", column(row, 1));
+			"%s that no system call of the guest is known to have caused",
+			column(row, 1));
 	else
 		snprintf(text, sizeof(text), "%s%s%s   pid %s %s %s", column(row, 7),
 			sqlite3_column_type(row, 8) == SQLITE_NULL ? " (did not return)" : " = ",

@@ -152,6 +152,51 @@ static void by_a_worker(void **state)
 		"recorder 90\n");
 }
 
+/* A timer's tick while the writer's kernel works is one step; what brings the interrupt is shown as a whole. */
+static void exits_that_pass(void **state)
+{
+	struct tape *t = *state;
+	int64_t tick;
+
+	sql(t, "INSERT INTO enum_name(enum, value, name) VALUES('host_func', 256, 'svm_handle_exit')");
+	entry(t, 1120, 0);
+	GUEST(t, 1300, WRITER, 0, SYS_ENTER, NR_PWRITE, 3, 0x40a000, 512, 4096);
+	tick = ++t->exit_id; /* KVM serves it */
+	HOST(t, 1310, 0, HOST_FUNC, 256, 0);
+	HOST(t, 1311, tick, KVM_EXIT, tick, 2, 0x60, USER_WRITE);
+	HOST(t, 1312, tick, KVM_APIC_ACCEPT_IRQ, 0, 0, 0, 236);
+	HOST(t, 1313, tick, KVM_INJ_VIRQ, 236);
+	HOST(t, 1314, tick, HOST_FUNC, 256, 0);
+	entry(t, 1320, tick);
+	GUEST(t, 1360, WRITER, 0, BIO_QUEUE, VDA, 8, 1, WS);
+	issue(t, 1400, WRITER, VDA, 8, 1);
+	notify_device(t, 1500, WRITER);
+	HOST(t, 1890, 0, HOST_FUNC, 256, 0);
+	hw_exit(t, 1900);
+	kick(t, 2000, 1, 1);
+	EMIT(t, 2200, QUEUE_POP, 1, 1, 0, 0, 1, 1);
+	EMIT(t, 2220, REQUEST, 1, 1, 8, 512, 3, 0x5000);
+	EMIT(t, 2550, QUEUE_USED, 1, 1, 0, 0, 1, 1);
+	raise_msi(t, 2600);
+	run_enter(t, 3000);
+	HOST(t, 3010, t->exit_id, KVM_INJ_VIRQ, 33);
+	entry(t, 3020, t->exit_id);
+	handle_irq(t, 3100, WRITER, VDA, 8, 1);
+	GUEST(t, 3500, WRITER, 0, SYS_EXIT, NR_PWRITE, 512);
+	derive(t);
+	expect_lines(t,
+		"SELECT printf('%d %d %s', ts_ns, stage, substr(text, 1, 15)) FROM v_step WHERE layer = 'kvm' AND"
+		" (ts_ns < 2000 OR ts_ns > 3000) AND evidence LIKE 'event%'",
+		"1311 1 kvm_exit: , rip\n"
+		"1890 3 svm_handle_exit\n"
+		"1900 3 kvm_exit:  (por\n"
+		"1950 4 kvm_userspace_e\n"
+		"3010 8 kvm_inj_virq: v\n"
+		"3020 8 kvm_entry: vCPU\n");
+	expect_lines(t, BUDGET_ERRORS, "");
+	expect_lines(t, UNACCOUNTED, "");
+}
+
 /* The same without markers: from sys_enter to sys_exit, each once. */
 static void not_marked(void **state)
 {
@@ -530,6 +575,7 @@ int main(void)
 		GUEST_TEST(marker_and_event_swapped),
 		GUEST_TEST(call_inside_a_marked_one),
 		GUEST_TEST(by_a_worker),
+		GUEST_TEST(exits_that_pass),
 		GUEST_TEST(not_marked),
 		GUEST_TEST(by_the_caller),
 		GUEST_TEST(one_of_a_batch),
