@@ -12,9 +12,8 @@ static const char *const signs[][2] = {
 	{"║", "the border between guest and host, crossed by VM exit and VM entry"},
 	{"●", "a step, on the evidence of recorded rows"},
 	{"○", "a step that was not recorded; its text says what it would need"},
-	{"~", "the step may have happened before the one above: their clocks agree no better"},
-	{"▸ writer[91]",
-		"who does what follows: a thread of the VMM, or a task or interrupt of the guest"},
+	{"~", "may have come before the step above: two clocks"},
+	{"▸ writer[91]", "who does what follows: a thread, or a guest's task"},
 	{"since, Δ", "time since the request began, and since the last step that has a time"},
 };
 
