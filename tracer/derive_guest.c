@@ -32,6 +32,10 @@ static const struct {
 	{"virtblk_done", GUEST_FUNC_DONE},
 };
 
+/* A file may say anything: sums of two such numbers do not overflow. */
+#define SECTOR_MASK (INT64_MAX >> 2)
+#define ERROR_MAX 1000000000000 /* ns */
+
 bool derive_is_guest(int64_t kind)
 {
 	return kind >= EW_GUEST_FUNC && kind <= EW_GUEST_SOFTIRQ_RET;
@@ -96,6 +100,13 @@ void derive_guest_end(struct derive *d)
 	d->guest = NULL;
 }
 
+int64_t derive_guest_error(sqlite3_stmt *row, int column)
+{
+	int64_t error = sql_int_or(row, column, SQL_NULL);
+
+	return error < 0 || error > ERROR_MAX ? SQL_NULL : error;
+}
+
 int derive_guest_task(struct derive *d, struct event_row *ev)
 {
 	sqlite3_stmt *s = d->guest->task;
@@ -108,7 +119,7 @@ int derive_guest_task(struct derive *d, struct event_row *ev)
 	if (ret > 0) {
 		ev->pid = sqlite3_column_int64(s, 0);
 		ev->flags = sqlite3_column_int64(s, 1);
-		ev->error = sql_int_or(s, 2, SQL_NULL);
+		ev->error = derive_guest_error(s, 2);
 	}
 	sqlite3_reset(s);
 	return ret < 0 ? ret : 0;
@@ -141,7 +152,9 @@ void derive_guest_extent(const struct event_row *ev, struct guest_extent *at)
 {
 	const char c[2] = {(char)(ev->a[3] & 0x7f), (char)(ev->a[3] >> 8 & 0x7f)};
 
-	*at = (struct guest_extent){.dev = ev->a[0], .sector = ev->a[1], .sectors = ev->a[2]};
+	*at = (struct guest_extent){.dev = ev->a[0],
+		.sector = ev->a[1] & SECTOR_MASK,
+		.sectors = ev->a[2] & SECTOR_MASK};
 	at->preflush = c[0] == 'F' && c[1] && strchr("WRDNF", c[1]);
 	at->op = at->preflush ? c[1] : c[0];
 	if (at->op == 'F' || !at->sectors) {

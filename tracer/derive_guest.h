@@ -93,6 +93,8 @@ static inline bool derive_in_irq(const struct event_row *ev)
 /* derive.guest, if there is anything to put into it. */
 int derive_guest_begin(struct derive *d);
 void derive_guest_end(struct derive *d);
+/* By how much a time may be wrong; SQL_NULL: not known, or a number that none can be. */
+int64_t derive_guest_error(sqlite3_stmt *row, int column);
 /* Adds the columns of guest_event to an event of the guest's kernel. */
 int derive_guest_task(struct derive *d, struct event_row *ev);
 

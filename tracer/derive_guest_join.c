@@ -12,6 +12,7 @@
 #include "derive_guest.h"
 
 #define DISKS_MAX 64
+#define FIRST_FAR 16384 /* a bio that so many events overtook is shown in front of the window */
 #define UNKNOWN_ERROR 1000000 /* ns; where nobody can say how wrong a time is */
 
 struct disk_vote {
@@ -28,9 +29,14 @@ struct join {
 	size_t votes;
 };
 
-static int64_t bound(int64_t error)
+/* Is a in front of b, even if the time of one of them is wrong by `error`? */
+static bool before(int64_t a, int64_t b, int64_t error)
 {
-	return error == SQL_NULL ? UNKNOWN_ERROR : error;
+	int64_t end;
+
+	if (__builtin_add_overflow(a, error == SQL_NULL ? UNKNOWN_ERROR : error, &end))
+		return false;
+	return end < b;
 }
 
 static bool same_place(const struct guest_extent *a, const struct guest_extent *b)
@@ -84,10 +90,10 @@ static bool place_of(const struct request *r, struct guest_extent *at)
 
 static bool fits(const struct guest_rq *rq, const struct request *r)
 {
-	if (rq->joined || rq->issue.ts - bound(rq->issue_error) > r->pop.ts)
+	if (rq->joined || before(r->pop.ts, rq->issue.ts, rq->issue_error))
 		return false;
 	return !rq->complete.event || !r->used.event ||
-	       rq->complete.ts + bound(rq->complete_error) >= r->used.ts;
+	       !before(rq->complete.ts, r->used.ts, rq->complete_error);
 }
 
 /* The first one that may still be one of those that are taken from now on. */
@@ -95,9 +101,8 @@ static size_t first_live(struct join *j, size_t *slot, const struct request *r)
 {
 	while (*slot) {
 		const struct guest_rq *rq = &j->g->rq[*slot - 1];
-		bool over = rq->joined ||
-			    (rq->complete.event &&
-				    rq->complete.ts + bound(rq->complete_error) < r->pop.ts);
+		bool over = rq->joined || (rq->complete.event && before(rq->complete.ts, r->pop.ts,
+									 rq->complete_error));
 
 		if (!over || rq->same == NO_INDEX)
 			return *slot - 1;
@@ -136,7 +141,7 @@ static void collect_votes(struct join *j)
 		for (size_t k = first_live(j, slot, r); k != NO_INDEX; k = j->g->rq[k].same) {
 			const struct guest_rq *rq = &j->g->rq[k];
 
-			if (rq->issue.ts - bound(rq->issue_error) > r->pop.ts)
+			if (before(r->pop.ts, rq->issue.ts, rq->issue_error))
 				break;
 			if (!fits(rq, r))
 				continue;
@@ -215,7 +220,7 @@ static void join_request(struct join *j, struct request *r)
 	for (size_t k = first_live(j, slot, r); k != NO_INDEX; k = j->g->rq[k].same) {
 		struct guest_rq *rq = &j->g->rq[k];
 
-		if (rq->issue.ts - bound(rq->issue_error) > r->pop.ts)
+		if (before(r->pop.ts, rq->issue.ts, rq->issue_error))
 			return;
 		if (rq->at.dev != dev || !fits(rq, r))
 			continue;
@@ -250,14 +255,17 @@ int derive_guest_join(struct derive *d)
 
 void derive_guest_first(const struct derive *d, struct request *r)
 {
-	const struct guest_rq *rq = r->rq == NO_INDEX ? NULL : &d->guest->rq[r->rq];
-	struct mark first;
+	const struct guest_io *io = d->guest;
+	const struct guest_rq *rq = r->rq == NO_INDEX ? NULL : &io->rq[r->rq];
+	const struct mark none = {0, 0};
 
 	if (!rq)
 		return;
-	first = rq->insert.event ? rq->insert : rq->issue;
-	if (rq->bios && d->guest->bio[d->guest->rq_bio[rq->bio]].queued.event < first.event)
-		first = d->guest->bio[d->guest->rq_bio[rq->bio]].queued;
-	if (first.event < r->first.event)
-		r->first = first;
+	const struct mark at[] = {
+		rq->issue, rq->insert, rq->bios ? io->bio[io->rq_bio[rq->bio]].queued : none};
+
+	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++)
+		if (at[i].event && at[i].event < r->first.event &&
+			r->pop.event - at[i].event < FIRST_FAR)
+			r->first = at[i];
 }

@@ -14,6 +14,9 @@
 
 #include "derive_guest.h"
 
+#define FRONT_FAR 2048 /* so many events in front of a window are looked through */
+#define FRONT_BIOS 64  /* and these are shown from wherever they are */
+
 /* --- rows ------------------------------------------------------------------------------------- */
 
 static int read_rows(struct writer *w, int64_t from, int64_t to, size_t *n)
@@ -22,7 +25,6 @@ static int read_rows(struct writer *w, int64_t from, int64_t to, size_t *n)
 	sqlite3_stmt *s = w->guest_events;
 	int ret = 0;
 
-	*n = 0;
 	sqlite3_bind_int64(s, 1, from);
 	sqlite3_bind_int64(s, 2, to);
 	while (!ret && (ret = sql_step(s, w->d->e)) > 0) {
@@ -35,7 +37,7 @@ static int read_rows(struct writer *w, int64_t from, int64_t to, size_t *n)
 		derive_read_event(s, ev);
 		ev->pid = sqlite3_column_int64(s, 12);
 		ev->flags = sqlite3_column_int64(s, 13);
-		ev->error = sql_int_or(s, 14, SQL_NULL);
+		ev->error = derive_guest_error(s, 14);
 	}
 	sqlite3_reset(s);
 	return ret;
@@ -60,6 +62,30 @@ int derive_guest_rows(struct writer *w, int64_t from, int64_t to, size_t start)
 					 ? w->ev[--a]
 					 : w->guest.row[--b];
 	return 0;
+}
+
+static int read_one(struct writer *w, int64_t event, int64_t near)
+{
+	return event && event < near ? derive_guest_rows(w, event, event, 0) : 0;
+}
+
+int derive_guest_front(struct writer *w)
+{
+	const struct guest_io *io = w->d->guest;
+	const struct guest_rq *rq = w->r->rq == NO_INDEX ? NULL : &io->rq[w->r->rq];
+	int64_t first = w->r->first.event, from = derive_guest_from(w, first);
+	int64_t near = from > first - FRONT_FAR ? from : first - FRONT_FAR;
+	int ret = 0;
+
+	if (!rq || from >= first)
+		return 0;
+	for (size_t i = 0; !ret && i < rq->bios && i < FRONT_BIOS; i++)
+		ret = read_one(w, io->bio[io->rq_bio[rq->bio + i]].queued.event, near);
+	if (!ret)
+		ret = read_one(w, rq->insert.event, near);
+	if (!ret)
+		ret = read_one(w, rq->issue.event, near);
+	return ret ? ret : derive_guest_rows(w, near, first - 1, 0);
 }
 
 int64_t derive_guest_from(const struct writer *w, int64_t from)
@@ -327,6 +353,7 @@ static void mark_caller(struct writer *w)
 	struct guest_side *g = &w->guest;
 	const struct guest_call *c = w->r->call == NO_INDEX ? NULL : &w->d->call[w->r->call];
 	size_t from = w->in_front, to = w->n, at;
+	int64_t first;
 
 	if (c) {
 		at = index_of(w, c->sys_enter.event);
@@ -336,11 +363,12 @@ static void mark_caller(struct writer *w)
 		mark_task(w, g->caller, from, to, false);
 		return;
 	}
+	first = derive_guest_from(w, INT64_MAX);
 	/* A task without a call: what it does up to its handing it over, or until it sleeps. */
 	for (at = from; at < to && g->caller >= 0; at++) {
 		const struct event_row *ev = &w->ev[at];
 
-		if (of_task(ev, g->caller) && ev->id > derive_guest_from(w, INT64_MAX) &&
+		if (of_task(ev, g->caller) && ev->id > first &&
 			(ev->kind == EW_GUEST_WORK_END ||
 				(ev->kind == EW_GUEST_SWITCH && ev->a[1])))
 			break;

@@ -11,7 +11,9 @@ int derive_guest_rows(struct writer *w, int64_t from, int64_t to, size_t start);
 int derive_guest_load(struct writer *w);
 /* The step of such an event, with the hand-over in front of it if there is one. */
 int derive_guest_put(struct writer *w, size_t i);
-/* The earliest event in front of a window that was cut which is the request's; `from` if there is none. */
+/* The same for what stands in front of a window that was cut: the request's way through the block layer. */
+int derive_guest_front(struct writer *w);
+/* The earliest of the guest's events that is the request's; `from` if that is earlier. */
 int64_t derive_guest_from(const struct writer *w, int64_t from);
 /* Is ev[i], a tracepoint of the host on the carrier's vCPU, of an exit that has nothing to do with the request,
  * and not the one step that shows it? */

@@ -419,6 +419,19 @@ static int load_rows(struct writer *w, sqlite3_stmt *stmt)
 	return ret;
 }
 
+static int load_kick(struct writer *w, int64_t from, int64_t notified)
+{
+	sqlite3_bind_int64(w->prefix, 1, from);
+	sqlite3_bind_int64(w->prefix, 2, w->r->first.event - 1);
+	sqlite3_bind_int64(w->prefix, 3, w->kick ? w->kick->track : 0);
+	sqlite3_bind_int64(w->prefix, 4, w->kick ? w->kick->exit_id : 0);
+	sqlite3_bind_int64(w->prefix, 5, notified);
+	sqlite3_bind_int64(w->prefix, 6, w->r->wake.event);
+	/* Of the host's tracepoints those up to the return: what follows is of other requests. */
+	sqlite3_bind_int64(w->prefix, 7, w->kick ? w->kick->exit.event : 0);
+	return load_rows(w, w->prefix);
+}
+
 /* A window that was cut may have the notification, or the thread's wake-up, in front of it. */
 static int load_prefix(struct writer *w)
 {
@@ -426,25 +439,15 @@ static int load_prefix(struct writer *w)
 	int64_t notified = r->notify == NO_INDEX ? 0 : w->d->notify[r->notify].at.event;
 	const int64_t marks[] = {w->kick ? w->kick->exit.event : 0, notified, r->wake.event};
 	int64_t from = r->first.event;
-	int ret;
+	int ret = 0;
 
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
 		if (marks[i] && marks[i] < from)
 			from = marks[i];
-	from = derive_guest_from(w, from);
-	if (from == r->first.event)
-		return 0;
-	sqlite3_bind_int64(w->prefix, 1, from);
-	sqlite3_bind_int64(w->prefix, 2, r->first.event - 1);
-	sqlite3_bind_int64(w->prefix, 3, w->kick ? w->kick->track : 0);
-	sqlite3_bind_int64(w->prefix, 4, w->kick ? w->kick->exit_id : 0);
-	sqlite3_bind_int64(w->prefix, 5, notified);
-	sqlite3_bind_int64(w->prefix, 6, r->wake.event);
-	/* Of the host's tracepoints those up to the return: what follows is of other requests. */
-	sqlite3_bind_int64(w->prefix, 7, w->kick ? w->kick->exit.event : 0);
-	ret = load_rows(w, w->prefix);
+	if (from < r->first.event)
+		ret = load_kick(w, from, notified);
 	if (!ret)
-		ret = derive_guest_rows(w, from, r->first.event - 1, 0);
+		ret = derive_guest_front(w);
 	w->in_front = w->n;
 	return ret;
 }

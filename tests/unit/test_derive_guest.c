@@ -540,6 +540,81 @@ static void buffer_disagrees(void **state)
 		"1 1\n");
 }
 
+/* --- windows ----------------------------------------------------------------------------------- */
+
+/* One call, two requests in turn: the second one's bio stands in front of its window, which begins at the first one's
+ * completion, while the task sleeps. */
+static void two_of_one_call(void **state)
+{
+	struct tape *t = *state;
+
+	entry(t, 1120, 0);
+	GUEST(t, 1300, WRITER, 0, SYS_ENTER, NR_FSYNC, 3);
+	for (int i = 0; i < 2; i++) {
+		FUNC(t, 1350 + 20 * i, WRITER, 0, submit_bio);
+		GUEST(t, 1360 + 20 * i, WRITER, 0, BIO_QUEUE, VDA, 8 + 8 * i, 1, WS);
+	}
+	GUEST(t, 1450, WRITER, 0, SWITCH, WRITER, 2, KWORKER);
+	for (int i = 0; i < 2; i++) {
+		int64_t ts = 2000 + 2000 * i;
+
+		issue(t, ts - 300, KWORKER, VDA, 8 + 8 * i, 1);
+		notify_device(t, ts - 200, KWORKER);
+		hw_exit(t, ts - 100);
+		serve_kick(t, ts, 1 + i, 8 + 8 * i);
+		handle_irq(t, ts + 1100, KWORKER, VDA, 8 + 8 * i, 1);
+	}
+	GUEST(t, 5200, KWORKER, 0, SWITCH, KWORKER, 1, WRITER);
+	GUEST(t, 5300, WRITER, 0, SYS_EXIT, NR_FSYNC, 0);
+	derive(t);
+	expect_lines(t, CALLED, "1 writer 7 sector\n2 writer 7 sector\n");
+	expect_lines(t, "SELECT printf('%d-%d', t_first, t_last) FROM request",
+		"1300-3130\n3130-5300\n");
+	expect_lines(t,
+		"SELECT printf('%d: %s', request_id, group_concat(ts_ns, ' ')) FROM v_step WHERE layer ="
+		" 'guest_kernel' AND evidence LIKE 'event%' GROUP BY request_id",
+		"1: 1300 1350 1360 1450 1700 1720 1740 1800 1810 1820 3100 3110 3120 3130 5300\n"
+		"2: 1300 1380 3700 3720 3740 3800 3810 3820 5100 5110 5120 5130 5140 5150 5160 5200"
+		" 5300\n");
+	expect_lines(t, "SELECT ns FROM budget WHERE layer = 7", "250\n620\n");
+	expect_lines(t, BUDGET_ERRORS, "");
+	expect_lines(t, UNACCOUNTED, "");
+}
+
+/* No exit comes to the VMM: the functions are there, the instruction is not; then the I/O thread has it. */
+static void by_ioeventfd(void **state)
+{
+	struct tape *t = *state;
+
+	GUEST(t, 1300, WRITER, 0, SYS_ENTER, NR_PWRITE, 3, 0x40a000, 512, 4096);
+	GUEST(t, 1360, WRITER, 0, BIO_QUEUE, VDA, 8, 1, WS);
+	issue(t, 1400, WRITER, VDA, 8, 1);
+	notify_device(t, 1500, WRITER);
+	on(t, IO);
+	EMIT(t, 1900, IO_WAKE, 1, 0, 1, 1, 9);
+	EMIT(t, 1910, QUEUE_NOTIFY, 1, 0, 1, 0);
+	take(t, 2000, 1, 1, 0x9000);
+	fill(t, 2050, 1);
+	enter_uring(t, 2060, 1);
+	complete(t, 2500, 1);
+	raise_msi(t, 2550);
+	EMIT(t, 2700, IO_SLEEP, 0);
+	on(t, VCPU0);
+	handle_irq(t, 2800, WRITER, VDA, 8, 1);
+	GUEST(t, 3500, WRITER, 0, SYS_EXIT, NR_PWRITE, 512);
+	derive(t);
+	expect_lines(t, CALLED, "1 writer 7 sector\n");
+	expect_lines(t, NOT_RECORDED,
+		"2 not recorded: the instruction that notif\n"
+		"3 handled inside KVM by ioeventfd: the exi\n"
+		"4 handled inside KVM by ioeventfd: no retu\n"
+		"8 handled inside KVM by ioeventfd: KVM its\n"
+		"6 not recorded: below the host's system ca\n"
+		"7 not recorded: inside KVM (kvm_set_irq, k\n");
+	expect_lines(t, BUDGET_ERRORS, "");
+	expect_lines(t, UNACCOUNTED, "");
+}
+
 /* --- order ------------------------------------------------------------------------------------- */
 
 /* A step is marked where the error of the guest's time reaches to the one in front of it. */
@@ -587,6 +662,8 @@ int main(void)
 		GUEST_TEST(of_a_kernel_thread),
 		GUEST_TEST(merged),
 		GUEST_TEST(buffer_disagrees),
+		GUEST_TEST(two_of_one_call),
+		GUEST_TEST(by_ioeventfd),
 		GUEST_TEST(uncertain_order),
 	};
 
