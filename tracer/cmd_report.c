@@ -148,7 +148,10 @@ static int text_account_line(void *ctx, const struct kvm_line *line)
 {
 	const struct textout *o = ctx;
 
-	printf("  vCPU %-3" PRId64 "%9" PRId64 "  ", line->vcpu, line->count);
+	if (line->vcpu == KVM_ALL_VCPUS)
+		printf("  all vCPUs%8" PRId64 "  ", line->count);
+	else
+		printf("  vCPU %-3" PRId64 "%9" PRId64 "  ", line->vcpu, line->count);
 	fputs(line->part ? "  " : "", stdout);
 	textout_put(o, line->name, line->part ? 24 : 26);
 	putchar(' ');

@@ -20,8 +20,8 @@ struct host_event {
 	struct ew_rec
 		rec; /* the time is the source's; an argument that names a task is its HOST_TASK */
 	uint32_t task;
-	int32_t vcpu;    /* the vCPU that the record names, or HOST_NO_VCPU */
-	uint16_t cpu;    /* of the host */
+	int32_t vcpu; /* the vCPU that the record names, or that its KVM_RUN is for; HOST_NO_VCPU */
+	uint16_t cpu; /* of the host */
 	uint8_t present; /* bit i: the record had a value for rec.a[i] */
 	uint8_t bytes;   /* of data: the payload */
 	uint8_t data[HOST_DATA];

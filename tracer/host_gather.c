@@ -13,6 +13,9 @@
 #define LEGACY_BAR 0x20
 #define QUEUES_MAX 1024 /* a driver writes the queue's index */
 #define ADDRESSES_MAX 4096
+/* I/O APIC and local APIC: 0xfec00000 and 0xfee00000, with what is reserved around them */
+#define APICS_BEGIN 0xfec00000
+#define APICS_END 0xfef00000
 
 /* The exit that goes on on a track. */
 struct open_exit {
@@ -79,16 +82,18 @@ static int grow(struct host_join *j, void **array, size_t *cap, size_t n, size_t
 	return derive_grow(array, cap, n, size, j->e);
 }
 
-/* Can this write be a notification? To legacy PCI by its port; to MMIO if it is an index that goes to the
- * VMM, or an ioeventfd's. */
-static bool looks_like_kick(int64_t space, int64_t addr, int64_t size, int64_t value, bool to_vmm)
+/* Can this write be a notification? To legacy PCI by its port; to MMIO if it is an index, and no register of an
+ * interrupt controller that KVM has itself. */
+static bool looks_like_kick(int64_t space, int64_t addr, int64_t size, int64_t value)
 {
 	if (space == EW_SPACE_PIO)
 		return size == 2 && (addr & (LEGACY_BAR - 1)) == LEGACY_NOTIFY && value >= 0 &&
 		       value < QUEUES_MAX;
 	if (size == SQL_NULL)
 		return true; /* kvm_fast_mmio */
-	return to_vmm && (size == 2 || size == 4) && value >= 0 && value < QUEUES_MAX;
+	if (addr >= APICS_BEGIN && addr < APICS_END)
+		return false;
+	return (size == 2 || size == 4) && value >= 0 && value < QUEUES_MAX;
 }
 
 /* *index NO_INDEX: there are more than any machine has. */
@@ -136,7 +141,7 @@ static int close_exit(struct host_gather *g, int64_t track, struct track *t, str
 
 	t->exit.id = 0;
 	if (!x.id || x.row.id != x.id || x.row.space == SQL_NULL || !x.row.is_write ||
-		!looks_like_kick(x.row.space, x.row.addr, x.row.size, x.row.value, x.row.to_vmm))
+		!looks_like_kick(x.row.space, x.row.addr, x.row.size, x.row.value))
 		return 0;
 	ret = find_address(j, x.row.space, x.row.addr, &address);
 	if (!ret && address == NO_INDEX)
@@ -387,7 +392,7 @@ int host_gather_track(struct host_gather *g, const char *name, bool vcpu)
 		.call = NO_INDEX, .irq = NO_INDEX, .raised = NO_INDEX, .injected = NO_INDEX};
 	snprintf(t->name, sizeof(t->name), "%s", name);
 	cut_name(t->name);
-	t->vmm = same_name(g, t);
+	t->vmm = g->j->attached || same_name(g, t);
 	return vcpu ? is_vcpu(g, t) : 0;
 }
 

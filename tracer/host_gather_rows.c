@@ -70,8 +70,10 @@ static int read_events(struct host_gather *g, sqlite3 *db, struct err *e)
 int host_gather(struct host_join *j, sqlite3 *db)
 {
 	struct host_gather *g = NULL;
+	char value[16];
 	int ret = host_gather_begin(&g, j), end;
 
+	j->attached = *sql_meta(db, "attach.pid", value, sizeof(value));
 	if (!ret)
 		ret = load_tracks(g, db, j->e);
 	if (!ret)

@@ -52,6 +52,7 @@ struct host_address {
 };
 
 struct host_join {
+	bool attached; /* there are system calls of the VMM's threads only */
 	struct err *e;
 	struct host_kick *kick;
 	size_t kicks, kicks_cap;

@@ -53,23 +53,28 @@ static bool keep(void *ctx, const struct host_event *ev)
 
 /* --- to the recorder ------------------------------------------------------------------------ */
 
-static int name_task(struct host_live *h, uint64_t ts, uint32_t task)
+static int tell_name(struct host_live *h, uint64_t ts, uint32_t task)
 {
-	uint32_t bit = task < NAMES / 2 ? task : NAMES / 2 + (task & (NAMES / 2 - 1));
-	uint8_t mask = (uint8_t)(1u << (bit & 7));
 	char name[44], comm[32];
 
-	if (h->named[bit >> 3] & mask)
-		return 0;
-	h->named[bit >> 3] |= mask;
-	if (task < NAMES / 2 && host_tasks_name(task, comm, sizeof(comm)) &&
-		!tep_is_pid_registered(h->pages.tep, (int)task))
-		tep_register_comm(h->pages.tep, comm, (int)task);
+	if (task < NAMES / 2 && host_tasks_name(task, comm, sizeof(comm)))
+		tep_override_comm(h->pages.tep, comm, (int)task);
 	return recorder_host_task(
 		h->sink, ts, task, host_task_name(h->pages.decoder, task, name, sizeof(name)));
 }
 
-static int give(struct host_live *h, const struct host_event *ev)
+static int name_task(struct host_live *h, uint64_t ts, uint32_t task)
+{
+	uint32_t bit = task < NAMES / 2 ? task : NAMES / 2 + (task & (NAMES / 2 - 1));
+	uint8_t mask = (uint8_t)(1u << (bit & 7));
+
+	if (h->named[bit >> 3] & mask)
+		return 0;
+	h->named[bit >> 3] |= mask;
+	return tell_name(h, ts, task);
+}
+
+static int give(struct host_live *h, struct host_event *ev)
 {
 	const struct ew_rec *rec = &ev->rec;
 	int ret = name_task(h, rec->ts, ev->task);
@@ -78,6 +83,8 @@ static int give(struct host_live *h, const struct host_event *ev)
 		h->lost += rec->a[0];
 		return recorder_host_lost(h->sink, ev->task, rec->a[1], rec->ts, rec->a[0]);
 	}
+	if (!ret && host_vcpus_see(&h->vcpus, h->o.pid, ev))
+		ret = tell_name(h, rec->ts, ev->task);
 	if (!ret && (rec->kind == EW_SCHED_SWITCH || rec->kind == EW_SCHED_WAKING))
 		ret = name_task(h, rec->ts, (uint32_t)rec->a[0]);
 	if (!ret && rec->kind == EW_SCHED_SWITCH)
@@ -225,30 +232,55 @@ static int start_reader(struct host_live *h)
 	return 0;
 }
 
+static int start_tracing(struct host_live *h)
+{
+	int ret = 0;
+
+	h->begun = probe_now();
+	for (int i = 0; !ret && i < INSTANCES; i++)
+		ret = host_instance_write(&h->instance[i], "tracing_on", "1");
+	return ret;
+}
+
+static int cannot_start(int ret, struct err *e)
+{
+	return err_set(e, ret, "tracing cannot be started: %s", strerror(-ret));
+}
+
+int host_live_process(struct host_live *h, pid_t pid, struct err *e)
+{
+	int ret;
+
+	h->o.pid = pid;
+	ret = host_live_filter(h);
+	if (!ret)
+		ret = trace_process(h);
+	if (!ret)
+		ret = start_tracing(h);
+	if (ret == -ENOENT && kill(pid, 0))
+		return err_set(e, ret, "process %d has ended", pid);
+	return ret ? cannot_start(ret, e) : 0;
+}
+
+/* The reader is made before the kernel looks for threads made by this one: it is not traced. */
 int host_live_start(struct host_live *h, struct err *e)
 {
-	uint64_t now = probe_now();
+	bool own = h->o.pid == getpid();
+	uint64_t from = own ? probe_now() : h->begun;
 	pid_t self = gettid();
 	int ret;
 
 	for (unsigned i = 0; i < h->streams; i++)
-		h->stream[i].last = now;
-	recorder_host_until(h->sink, now);
-	/* The reader is made before the kernel looks for threads made by this one: it is not traced. */
+		h->stream[i].last = from;
+	recorder_host_until(h->sink, from);
 	ret = start_reader(h);
-	if (!ret && h->o.pid == getpid())
+	if (!ret && own)
 		ret = host_instance_tasks(&h->instance[OURS], &self, 1);
-	else if (!ret)
-		ret = trace_process(h);
 	if (!ret && h->o.functions)
 		ret = host_instance_ftrace_tasks(&h->instance[OURS], &self, 1);
-	for (int i = 0; !ret && i < INSTANCES; i++)
-		ret = host_instance_write(&h->instance[i], "tracing_on", "1");
-	if (ret == -ENOENT && kill(h->o.pid, 0))
-		err_set(e, ret, "process %d has ended", h->o.pid);
-	else if (ret)
-		err_set(e, ret, "tracing cannot be started: %s", strerror(-ret));
-	return ret;
+	if (!ret && own)
+		ret = start_tracing(h);
+	return ret ? cannot_start(ret, e) : 0;
 }
 
 void host_live_stop(struct host_live *h)

@@ -15,7 +15,7 @@
 struct host_live;
 
 struct host_live_opts {
-	pid_t pid;     /* the process of the VM */
+	pid_t pid;     /* the process of the VM; 0: host_live_process() says it later */
 	bool emulated; /* the backend emulates ring 0: kvm_emulate_insn would be every instruction */
 	bool functions; /* also functions of KVM: fails if the kernel cannot trace them so */
 	bool syscalls;  /* also its system calls: needed where the VMM does not say them itself */
@@ -29,8 +29,14 @@ int host_live_create(
 	struct host_live **out, struct recorder *r, const struct host_live_opts *o, struct err *e);
 
 /*
- * After recorder_start(): from here on what the process's threads do is recorded; only the calling thread
- * and those that the process makes later if the process is this one, all that it has if it is another.
+ * Another process than this one, with all its threads: from here on what they do is recorded, in the kernel's
+ * buffers until host_live_start(). After host_live_create(), before recorder_start().
+ */
+int host_live_process(struct host_live *h, pid_t pid, struct err *e);
+
+/*
+ * After recorder_start(): the recorder gets what is traced. Of this process, if it is the one, the calling
+ * thread and those that are made later are traced from here on.
  */
 int host_live_start(struct host_live *h, struct err *e);
 

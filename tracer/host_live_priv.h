@@ -12,6 +12,7 @@
 #include "host_stream.h"
 #include "host_tasks.h"
 #include "host_tracefs.h"
+#include "host_vcpus.h"
 #include "recorder_host.h"
 
 enum { OURS, ANY, INSTANCES }; /* the VM's tasks; all tasks */
@@ -30,6 +31,7 @@ struct host_live {
 	struct host_stream *stream; /* of each instance, of each CPU */
 	unsigned streams;
 	struct host_tasks tasks;
+	struct host_vcpus vcpus;
 	struct host_addresses addresses; /* of functions that were traced */
 	uint8_t *named;                  /* by task: the recorder knows it */
 	uint64_t sector[SECTORS];
@@ -37,6 +39,7 @@ struct host_live {
 	bool running;
 	atomic_bool stop;
 	_Atomic uint64_t events, exits, lost;
+	uint64_t begun;  /* nothing was traced before */
 	uint64_t cpu_ns; /* the reader's, when it has ended */
 	int failed;      /* -errno: the reader has given up */
 };
@@ -44,5 +47,8 @@ struct host_live {
 /* Instances, tracepoints, buffers, decoder; says in meta what is on. What was made when it fails is
  * host_live_free()'s. */
 int host_live_set_up(struct host_live *h, struct err *e);
+
+/* Says in meta how it is filtered, which the process decides. */
+int host_live_filter(struct host_live *h);
 
 #endif

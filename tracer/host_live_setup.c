@@ -194,6 +194,16 @@ static int set_up_functions(struct host_live *h, struct err *e)
 	return ret ? ret : recorder_meta(h->recorder, "host_trace.tracer", "%s", tracer);
 }
 
+int host_live_filter(struct host_live *h)
+{
+	h->tasks.pid = h->o.pid;
+	return recorder_meta(h->recorder, "host_trace.filter",
+		"by the kernel: threads of process %d; kvm_set_irq, kvm_msi_set_irq and"
+		" kvm_apic_accept_irq also of kernel threads, who may do it for another VM;"
+		" block events by the sectors that the process began",
+		h->o.pid);
+}
+
 int host_live_set_up(struct host_live *h, struct err *e)
 {
 	unsigned kib = buffer_kib((unsigned)get_nprocs_conf());
@@ -216,12 +226,8 @@ int host_live_set_up(struct host_live *h, struct err *e)
 		ret = enable(h);
 	if (!ret)
 		ret = recorder_meta(h->recorder, "host_trace.buffer_kib", "%u per CPU", kib);
-	if (!ret)
-		ret = recorder_meta(h->recorder, "host_trace.filter",
-			"by the kernel: threads of process %d; kvm_set_irq, kvm_msi_set_irq and"
-			" kvm_apic_accept_irq also of kernel threads, who may do it for another VM;"
-			" block events by the sectors that the process began",
-			h->o.pid);
+	if (!ret && h->o.pid)
+		ret = host_live_filter(h);
 	if (!ret)
 		ret = recorder_host_create(&h->sink, h->recorder, e);
 	return ret;

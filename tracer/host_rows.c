@@ -98,13 +98,24 @@ bool host_rows_knows(const struct host_rows *r, uint32_t task)
 	return find(r, task) != NULL;
 }
 
+static int rename_track(
+	struct host_rows *r, const struct host_track *t, const char *name, struct err *e)
+{
+	if (t->own)
+		return 0; /* the VMM says what it is called */
+	store_text(r->store, STMT_TRACK_NAME, 1, name);
+	store_int(r->store, STMT_TRACK_NAME, 2, t->row);
+	return store_run(r->store, STMT_TRACK_NAME, e);
+}
+
 int host_rows_task(struct host_rows *r, uint32_t task, const char *name, struct err *e)
 {
+	const struct host_track *t = find(r, task);
 	struct store *s = r->store;
 	int ret;
 
-	if (find(r, task))
-		return 0;
+	if (t)
+		return rename_track(r, t, name, e);
 	ret = add(r, task, r->rows + 1, e);
 	if (ret)
 		return ret;
@@ -289,6 +300,7 @@ static int track_state(struct host_rows *r, struct host_track *t, struct ew_rec 
 		break;
 	case EW_SYS_ENTER:
 		t->sys_enter = ts;
+		name_vcpu(t, ev->vcpu);
 		break;
 	case EW_SYS_EXIT:
 		*dur = since(&t->sys_enter, ts);

@@ -38,7 +38,7 @@ void host_rows_destroy(struct host_rows *r);
 int host_rows_own(struct host_rows *r, uint32_t task, unsigned row, struct err *e);
 bool host_rows_knows(const struct host_rows *r, uint32_t task);
 
-/* Makes the track of a task, unless it has one. */
+/* Makes the track of a task; one that is known has another name now. */
 int host_rows_task(struct host_rows *r, uint32_t task, const char *name, struct err *e);
 
 /* Stores one event. Its task, and those it names, have their tracks. outer: the exit that it is part of if

@@ -41,11 +41,18 @@ enum kvm_class {
 /* Reasons of returns that the account asks about. */
 enum kvm_return { KVM_RET_IO, KVM_RET_MMIO, KVM_RET_INTR, KVM_RET_WINDOW, KVM_RET_MAX };
 
-/* One vCPU's counts; a counter that the recording does not have is KVM_NO_COUNT. */
+/*
+ * One vCPU's counts, or of all vCPUs together where KVM's are known together only (KVM_ALL_VCPUS). A counter that
+ * the recording does not have is KVM_NO_COUNT. Of a VM that was not ours the counters were read while it ran: what
+ * is recorded is counted between the two readings, and may differ by `slack`, what happened during them.
+ */
 #define KVM_NO_COUNT (-1)
+#define KVM_ALL_VCPUS (-1)
 struct kvm_account {
 	int64_t vcpu;
-	int64_t exits;   /* of the hardware: vcpu_enter_guest(), once per kvm_exit */
+	int64_t from, to, slack; /* INT64_MIN, INT64_MAX, 0: the whole recording */
+	bool host;               /* returns are known by kvm_userspace_exit */
+	int64_t exits;           /* of the hardware: vcpu_enter_guest(), once per kvm_exit */
 	int64_t returns; /* of KVM_RUN: fpu_reload, kvm_put_guest_fpu() at the end of the ioctl */
 	int64_t class[KVM_CLASS_MAX];
 	int64_t mmio;       /* mmio_exits: x86_emulate_instruction(), once per instruction */
@@ -74,7 +81,7 @@ int64_t kvm_account_rest(const struct kvm_account *a);
 /* Notifies that ioeventfds took in this recording, over all vCPUs; *mmio: those of them by MMIO. */
 int kvm_account_claimed(sqlite3 *db, int64_t *all, int64_t *mmio, struct err *e);
 
-/* One line of the account: of vCPU `vcpu`, `name` is a counter's, a reason's, or "not counted apart". */
+/* One line of the account: of vCPU `vcpu` (or KVM_ALL_VCPUS), `name` is a counter's, a reason's, or "not counted apart". */
 struct kvm_line {
 	int64_t vcpu, count;
 	const char *name, *what;

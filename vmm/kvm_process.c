@@ -3,7 +3,6 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,51 +32,68 @@ static int read_text(pid_t pid, const char *file, char *text, size_t size)
 	return (int)n;
 }
 
-/* Counts the file descriptors of VMs and vCPUs; their links say "anon_inode:kvm-vm" and "…kvm-vcpu:N". */
-static int count_kvm(struct kvm_process *p)
+/* Their links say "anon_inode:kvm-vm" and "anon_inode:kvm-vcpu:N". */
+int kvm_process_count(struct kvm_process *p)
 {
 	char path[300], target[64];
 	struct dirent *d;
+	unsigned vms = 0, vcpus = 0;
 	DIR *all;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", p->pid);
 	all = opendir(path);
 	if (!all)
 		return -errno;
-	p->vms = p->vcpus = 0;
 	while ((d = readdir(all))) {
 		ssize_t n = readlinkat(dirfd(all), d->d_name, target, sizeof(target) - 1);
 
 		if (n < 0)
 			continue;
 		target[n] = '\0';
-		p->vms += !strcmp(target, "anon_inode:kvm-vm");
-		p->vcpus += !strncmp(target, "anon_inode:kvm-vcpu", 19);
+		vms += !strcmp(target, "anon_inode:kvm-vm");
+		/* not "kvm-vcpu-stats:N" */
+		vcpus += !strncmp(target, "anon_inode:kvm-vcpu:", 20) ||
+			 !strcmp(target, "anon_inode:kvm-vcpu");
 	}
 	closedir(all);
+	if (vms > p->vms)
+		p->vms = vms;
+	if (vcpus > p->vcpus)
+		p->vcpus = vcpus;
+	return 0;
+}
+
+static int read_names(struct kvm_process *p, pid_t pid, struct err *e)
+{
+	*p = (struct kvm_process){.pid = pid};
+	if (read_text(pid, "comm", p->comm, sizeof(p->comm)) < 0)
+		return err_set(e, -ESRCH, "there is no process %d", pid);
+	read_text(pid, "cmdline", p->command_line, sizeof(p->command_line));
+	return 0;
+}
+
+static int must_have_vm(struct kvm_process *p, struct err *e)
+{
+	int rc = kvm_process_count(p);
+
+	if (rc)
+		return err_set(e, rc,
+			"the files of process %d (%s) may not be looked at: run as root, or as its "
+			"user",
+			p->pid, p->comm);
+	if (!p->vms)
+		return err_set(e, -ENODEV,
+			"process %d (%s) has no KVM virtual machine: no file descriptor of it is a "
+			"kvm-vm",
+			p->pid, p->comm);
 	return 0;
 }
 
 int kvm_process_of(struct kvm_process *p, pid_t pid, struct err *e)
 {
-	int rc;
+	int rc = read_names(p, pid, e);
 
-	*p = (struct kvm_process){.pid = pid};
-	if (read_text(pid, "comm", p->comm, sizeof(p->comm)) < 0)
-		return err_set(e, -ESRCH, "there is no process %d", pid);
-	read_text(pid, "cmdline", p->command_line, sizeof(p->command_line));
-	rc = count_kvm(p);
-	if (rc)
-		return err_set(e, rc,
-			"the files of process %d (%s) may not be looked at: run as root, or as its "
-			"user",
-			pid, p->comm);
-	if (!p->vms)
-		return err_set(e, -ENODEV,
-			"process %d (%s) has no KVM virtual machine: no file descriptor of it is a "
-			"kvm-vm",
-			pid, p->comm);
-	return 0;
+	return rc ? rc : must_have_vm(p, e);
 }
 
 /* --- by name -------------------------------------------------------------------------------- */
@@ -107,7 +123,7 @@ static bool word_says(const char *word, size_t len, const char *name)
 	return false;
 }
 
-static bool is_named(const struct kvm_process *p, const char *name)
+bool kvm_process_is_named(const struct kvm_process *p, const char *name)
 {
 	const char *word = p->command_line;
 
@@ -135,8 +151,8 @@ int kvm_process_named(struct kvm_process *found, const char *name, struct err *e
 		struct kvm_process p;
 		pid_t pid = isdigit((unsigned char)d->d_name[0]) ? atoi(d->d_name) : 0;
 
-		if (pid <= 0 || pid == getpid() || kvm_process_of(&p, pid, NULL) ||
-			!is_named(&p, name))
+		if (pid <= 0 || pid == getpid() || read_names(&p, pid, NULL) ||
+			!kvm_process_is_named(&p, name) || must_have_vm(&p, NULL))
 			continue;
 		if (matches++ == 0)
 			*found = p;
@@ -155,49 +171,4 @@ int kvm_process_named(struct kvm_process *found, const char *name, struct err *e
 			"no process with a KVM virtual machine that may be looked at is called %s%s",
 			name, geteuid() ? ": run as root" : "");
 	return 0;
-}
-
-/* --- counters ------------------------------------------------------------------------------- */
-
-unsigned kvm_process_counters(const struct kvm_process *p,
-	void (*each)(void *ctx, const char *name, uint64_t value), void *ctx)
-{
-	static const char root[] = "/sys/kernel/debug/kvm";
-	char prefix[16], path[400], text[32];
-	unsigned n = 0;
-	struct dirent *d;
-	DIR *all = opendir(root), *vm = NULL;
-
-	/* A directory for each VM: PID-FD. */
-	snprintf(prefix, sizeof(prefix), "%d-", p->pid);
-	while (all && !vm && (d = readdir(all)))
-		if (!strncmp(d->d_name, prefix, strlen(prefix))) {
-			snprintf(path, sizeof(path), "%s/%s", root, d->d_name);
-			vm = opendir(path);
-		}
-	while (vm && (d = readdir(vm))) {
-		int fd = d->d_type == DT_REG ? openat(dirfd(vm), d->d_name, O_RDONLY | O_CLOEXEC)
-					     : -1;
-		ssize_t len = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
-		uint64_t value;
-		char *end;
-
-		if (fd >= 0)
-			close(fd);
-		if (len <= 0)
-			continue;
-		text[len] = '\0';
-		errno = 0;
-		value = strtoull(text, &end, 10);
-
-		if (errno || end == text || (*end && *end != '\n'))
-			continue; /* a histogram */
-		each(ctx, d->d_name, value);
-		n++;
-	}
-	if (vm)
-		closedir(vm);
-	if (all)
-		closedir(all);
-	return n;
 }

@@ -3,7 +3,7 @@
 #ifndef EXITWALK_VMM_KVM_PROCESS_H
 #define EXITWALK_VMM_KVM_PROCESS_H
 
-#include <stdint.h>
+#include <stdbool.h>
 #include <sys/types.h>
 #include "tracer/err.h"
 
@@ -23,8 +23,10 @@ int kvm_process_of(struct kvm_process *p, pid_t pid, struct err *e);
  */
 int kvm_process_named(struct kvm_process *p, const char *name, struct err *e);
 
-/* KVM's counters of the VM in debugfs, where they may be read. Returns how many there were. */
-unsigned kvm_process_counters(const struct kvm_process *p,
-	void (*each)(void *ctx, const char *name, uint64_t value), void *ctx);
+/* Is that its name, in this sense? */
+bool kvm_process_is_named(const struct kvm_process *p, const char *name);
+
+/* Looks again how many VMs and vCPUs it has; the numbers only grow. -errno: it cannot be looked at (any more). */
+int kvm_process_count(struct kvm_process *p);
 
 #endif

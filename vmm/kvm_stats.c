@@ -33,7 +33,8 @@ static int read_one(int fd, const struct kvm_stats_header *h, const struct kvm_s
 	return 1;
 }
 
-static int read_all(int fd, void (*each)(void *ctx, const char *name, uint64_t value), void *ctx)
+int kvm_stats_read_file(
+	int fd, void (*each)(void *ctx, const char *name, uint64_t value), void *ctx)
 {
 	enum { SANE = 4096 }; /* names and counters: far more than any kernel has */
 	struct kvm_stats_header h;
@@ -68,7 +69,7 @@ int kvm_stats_read(int kvm_fd, void (*each)(void *ctx, const char *name, uint64_
 	int rc = -errno;
 
 	if (fd >= 0) {
-		rc = read_all(fd, each, ctx);
+		rc = kvm_stats_read_file(fd, each, ctx);
 		close(fd);
 	}
 	if (rc < 0)

@@ -13,4 +13,8 @@
 int kvm_stats_read(int kvm_fd, void (*each)(void *ctx, const char *name, uint64_t value), void *ctx,
 	struct err *e);
 
+/* The same of a file that KVM_GET_STATS_FD gave. */
+int kvm_stats_read_file(
+	int fd, void (*each)(void *ctx, const char *name, uint64_t value), void *ctx);
+
 #endif

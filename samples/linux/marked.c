@@ -2,6 +2,7 @@
 /* The marker protocol as a process under Linux speaks it. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/io.h>
 #include <sys/mman.h>
@@ -16,8 +17,11 @@ static struct ew_marker *marker;
 
 void marked_init(void)
 {
+	const char *wanted = getenv("ew_markers");
 	void *page;
 
+	if (wanted && !strcmp(wanted, "off"))
+		return;
 	if (ioperm(EW_MARKER_PORT, 4, 1) || ioperm(EW_EXIT_PORT, 1, 1)) {
 		fprintf(stderr, "writer: no markers (ioperm: %s): run as root\n", strerror(errno));
 		return;

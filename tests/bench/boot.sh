@@ -13,12 +13,7 @@ need_linux boot "$tmp/linux"
 
 # QEMU with what it needs of its firmware; kvmtool where the distribution has it.
 args=(-f "$(command -v qemu-system-x86_64)")
-mkdir "$tmp/firmware"
-for f in bios-256k.bin bios-microvm.bin linuxboot_dma.bin kvmvapic.bin qboot.rom; do
-	for dir in /usr/share/seabios /usr/share/qemu; do
-		[ ! -e "$dir/$f" ] || cp -L "$dir/$f" "$tmp/firmware/"
-	done
-done
+firmware_of_qemu "$tmp/firmware"
 lkvm=$(command -v lkvm || command -v lkvm-static || true)
 [ -z "$lkvm" ] || args+=(-f "$lkvm")
 in_lab svm "${args[@]}" -f "$tmp/firmware" -f "$tmp/linux" -f tests/bench/boot_in_lab.sh -m 2048 -i \

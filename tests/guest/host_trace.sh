@@ -43,6 +43,8 @@ check "without --host-trace: off, and said so" is_off
 check "attach: no such process" one_sentence 1 'there is no process 4194000' "$EXITWALK" attach 4194000 -o "$w"
 check "attach: a process without a virtual machine" one_sentence 1 "process $$ .* has no KVM virtual machine" "$EXITWALK" attach $$ -o "$w"
 check "attach: nobody has that name" one_sentence 1 'is called no-such-vm' "$EXITWALK" attach --name no-such-vm -o "$w"
+wait_needs_name() { "$EXITWALK" attach 1 --wait 2>"$TMP/err"; [ $? -eq 64 ] && grep -q 'wait needs the --name' "$TMP/err"; }
+check "attach: --wait is for a name" wait_needs_name
 both() { "$EXITWALK" attach 1 --name x 2>"$TMP/err"; [ $? -eq 64 ] && grep -q 'which process' "$TMP/err"; }
 check "attach: PID or --name, not both" both
 
@@ -105,4 +107,34 @@ attached() {
 		"$EXITWALK" report "$w" >"$TMP/report" && grep -q KVM_EXIT_IO "$TMP/report"
 }
 check "attach to a running VM, which goes on" attached
+
+waiting() { # starts attach --wait for $TMP/later.img, as $attach, and waits until it waits
+	timeout -s INT 120 "$EXITWALK" attach --name "$TMP/later.img" --wait -o "$w" >"$TMP/out" 2>"$TMP/err" &
+	attach=$!
+	until grep -q 'waiting for a virtual machine called' "$TMP/err"; do
+		kill -0 $attach || { cat "$TMP/err" && return 1; }
+		sleep 0.05
+	done
+}
+from_the_first() { # all of a short run: its first KVM_RUN too, by its threads and vCPUs' numbers
+	waiting || return 1
+	"$EXITWALK" run -q --no-record --cpus 2 --repeat 30 -d "$TMP/later.img" >"$TMP/a.out" || { kill $attach; return 1; }
+	wait $attach || { cat "$TMP/err" && return 1; }
+	cat "$TMP/out" "$TMP/a.out"
+	query "$w" "SELECT kind, vcpu, name FROM track"
+	returns=$(sed -n 's/^\([0-9]*\) exits in .*/\1/p' "$TMP/a.out")
+	[ "$(meta stop_reason)" = "the process ended" ] && [ "$(meta attach.began)" = "with the virtual machine" ] &&
+		"$EXITWALK" check "$w" &&
+		[ "$(query "$w" "SELECT group_concat(vcpu) FROM (SELECT vcpu FROM track WHERE kind = 'vcpu' ORDER BY 1)")" = 0,1 ] &&
+		[ "$(query "$w" "SELECT count(*) >= $returns FROM e_kvm_userspace_exit")" = 1 ]
+}
+check "attach --wait: a VM that begins later, with two vCPUs, from its first exit to its end" from_the_first
+gives_up() { # and leaves no recording of nothing
+	rm -f "$w"
+	waiting || return 1
+	kill -INT $attach # timeout(1) passes it on
+	wait $attach
+	[ $? -eq 1 ] && grep -q 'no virtual machine called .* began; nothing is recorded' "$TMP/err" && [ ! -e "$w" ]
+}
+check "attach --wait: Ctrl-C before the VM begins" gives_up
 done_testing

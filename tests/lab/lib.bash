@@ -29,6 +29,17 @@ need_linux() { # NAME FOLDER
 	exit 1
 }
 
+# Fills the folder $1 with what the distribution's QEMU needs of its firmware.
+firmware_of_qemu() {
+	local f dir
+	mkdir -p "$1"
+	for f in bios-256k.bin bios-microvm.bin linuxboot_dma.bin kvmvapic.bin qboot.rom; do
+		for dir in /usr/share/seabios /usr/share/qemu; do
+			[ ! -e "$dir/$f" ] || cp -L "$dir/$f" "$1/"
+		done
+	done
+}
+
 # in_lab svm|vmx [lab.sh OPTION]… COMMAND: runs COMMAND there with exitwalk, sqlite3, perl, debugfs and
 # tests/lib at hand.
 in_lab() {

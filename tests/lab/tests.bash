@@ -29,7 +29,16 @@ with_times() {
 }
 drive=()
 [ ! -x "${UI_DRIVE-}" ] || drive=(-f "$UI_DRIVE")
-in_lab "$1" -f tests/lab/suite.sh -f tests/lab/guests -f tests/guest/run.sh -f tests/guest/run_ends.sh \
+# The distribution's QEMU, for attach; its firmware and 192 MiB of guest need room. Under Bochs it is not used.
+qemu=()
+if [ "$1" = svm ]; then
+	command -v qemu-system-x86_64 >/dev/null || bash tests/lab/setup.sh svm >/dev/null 2>&1
+fi
+if [ "$1" = svm ] && command -v qemu-system-x86_64 >/dev/null; then
+	firmware_of_qemu "$TMP/firmware"
+	qemu=(-f "$(command -v qemu-system-x86_64)" -f "$TMP/firmware" -m 2048)
+fi
+in_lab "$1" "${qemu[@]}" -f tests/lab/suite.sh -f tests/lab/guests -f tests/guest/run.sh -f tests/guest/run_ends.sh \
 	-f tests/guest/disks.sh -f "$linux" "${drive[@]}" -o "$out" -k "$out/kernel.log" -t 2300 \
 	"export EXITWALK=/lab/exitwalk LAB=$1 BACKEND=$2 TMP=/tmp LINUX=/lab/linux UI_DRIVE=/lab/drive SAN=${SAN-} PARTS='${PARTS-}'
 	bash tests/lab/suite.sh; status=\$?; echo '# part power-off'; exit \$status" 2>"$TMP/err" | with_times

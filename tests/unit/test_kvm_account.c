@@ -285,6 +285,48 @@ static void hostile_numbers(void **state)
 	free(says(*state, &n));
 }
 
+/* As attach stores it: of all vCPUs together, read while they ran, returns by kvm_userspace_exit. */
+static void attached(sqlite3 *db, int exits, int returned, int within)
+{
+	run(db, "DELETE FROM kvm_stat; DELETE FROM vm_exit; DELETE FROM track");
+	run(db, "INSERT INTO track VALUES(1, 'vcpu', 0, 'a'), (2, 'vcpu', 1, 'b')");
+	moved(db, -1, "exits", exits);
+	moved(db, -1, "fpu_reload", returned);
+	moved(db, -1, "remote_tlb_flush", 7);
+	run(db, "INSERT INTO meta VALUES('kvm_stat.before_ns', '900 1000'), ('kvm_stat.after_ns', '2000 2100')");
+	/* 60 between the readings, `within` during them, 500 outside */
+	run(db,
+		"WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 560)"
+		" INSERT INTO vm_exit(event_id, track, isa, hw_reason, t_exit) SELECT i, 1 + i %% 2, 2, 0x7b,"
+		" CASE WHEN i <= 60 THEN 1000 + i WHEN i <= 60 + %d THEN 950 ELSE 3000 END FROM c",
+		within);
+	run(db,
+		"WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 30)"
+		" INSERT INTO event(ts, kind, track, a0) SELECT 1000 + i, %d, 1, 2 FROM c",
+		EW_KVM_USERSPACE_EXIT);
+}
+
+static void another_vm(void **state)
+{
+	attached(*state, 60, 30, 0);
+	expect(*state, 0, "60 exits of the hardware, and so many kvm_exit are recorded (within 4:");
+	expect(*state, 0, "30 returns of KVM_RUN (fpu_reload), and so many are recorded");
+	expect(*state, 0, "vCPU all      60  exits: recorded, one per kvm_exit");
+}
+
+static void another_vm_within(void **state)
+{
+	attached(*state, 67, 36, 3);
+	expect(*state, 0, "so many kvm_exit are recorded (within 7:");
+}
+
+static void another_vm_disagrees(void **state)
+{
+	attached(*state, 68, 38, 3);
+	expect(*state, 2, "KVM counts 68 exits of all vCPUs, 60 kvm_exit are recorded");
+	expect(*state, 2, "38 returns of KVM_RUN (fpu_reload) of all vCPUs, 30 are recorded");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +339,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_emulating_backend, setup, teardown),
 		cmocka_unit_test_setup_teardown(ioeventfd, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_to_compare, setup, teardown),
+		cmocka_unit_test_setup_teardown(another_vm, setup, teardown),
+		cmocka_unit_test_setup_teardown(another_vm_within, setup, teardown),
+		cmocka_unit_test_setup_teardown(another_vm_disagrees, setup, teardown),
 		cmocka_unit_test_setup_teardown(hostile_numbers, setup, teardown),
 	};
 
