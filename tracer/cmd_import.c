@@ -83,7 +83,7 @@ static int run(int argc, char **argv)
 	int ret;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
-	o = (struct import_opts){a.in, a.out, isatty(STDERR_FILENO)};
+	o = (struct import_opts){.in = a.in, .out = a.out, .progress = isatty(STDERR_FILENO)};
 	ret = import_file(&o, &r, &e);
 	if (ret) {
 		fprintf(stderr, "exitwalk import: %s\n", e.msg);

@@ -64,9 +64,15 @@ static int put_meta(struct import *m, const char *key, const char *value, struct
 /* The recording begins with the first thing that is to stand in it: a file of nothing replaces nothing. */
 static int create(struct import *m, struct err *e)
 {
-	int ret = m->created ? 0 : store_create_bulk(&m->store, m->o->out, e);
+	int ret = 0;
 
-	if (ret || m->created)
+	if (m->created)
+		return 0;
+	if (m->o->store)
+		m->store = *m->o->store;
+	else
+		ret = store_create_bulk(&m->store, m->o->out, e);
+	if (ret)
 		return ret;
 	m->created = true;
 	host_rows_init(&m->rows, &m->store, &m->n, 0);

@@ -7,10 +7,15 @@
 #include <stdint.h>
 #include "err.h"
 
+struct store;
+
 struct import_opts {
 	const char *in;  /* a trace.dat of trace-cmd, version 6 or 7 */
 	const char *out; /* the recording; one that is there is replaced */
 	bool progress;   /* a counter on stderr */
+	/* A new recording, by store_create_bulk(), that is `out` already, for who makes very many; it is used up.
+	 * NULL: `out` is made. */
+	struct store *store;
 };
 
 struct import_result {

@@ -38,7 +38,7 @@ static void begin(struct world *w, int version, unsigned cpus)
 
 static int import(struct world *w)
 {
-	const struct import_opts o = {w->dat, w->s.file, false};
+	const struct import_opts o = {.in = w->dat, .out = w->s.file};
 
 	return import_file(&o, &w->result, &w->e);
 }
