@@ -3,7 +3,7 @@
  * Damaged traces: truncated anywhere, bytes changed anywhere. Whatever the libraries do with them, the
  * importer ends, and either says in one sentence that nothing could be read or makes a whole recording.
  * IMPORT_DAMAGE=N: so many changed bytes in each file (and as many cuts, but at most 1,000) instead of a few;
- * IMPORT_SEED: other ones.
+ * IMPORT_FLIPS: so many bytes at once; IMPORT_SEED: other ones.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,6 +22,7 @@
 #include "tracer/store.h"
 
 #define TRUNCATED_MAX 1000
+#define FLIPS_MAX 64
 
 struct file {
 	uint8_t *bytes;
@@ -32,6 +33,7 @@ static struct scratch scratch;
 static char dat[192], scratch_trace[192], scratch_cut[192];
 static uint64_t seed;
 static unsigned truncated, changed;   /* of each file */
+static unsigned at_once;              /* changed bytes in one attempt */
 static unsigned attempts, look_every; /* opening a recording costs more than making it */
 
 /* What may become of an attempt: the exit status of its process. */
@@ -148,13 +150,18 @@ static void truncations(const struct file *f)
 static void flips(struct file *f)
 {
 	for (unsigned i = 0; i < changed; i++) {
-		size_t at = random_number() % f->len;
-		uint8_t was = f->bytes[at];
+		size_t at[FLIPS_MAX];
+		uint8_t was[FLIPS_MAX];
 
-		f->bytes[at] ^= (uint8_t)(1 + random_number() % 255);
+		for (unsigned k = 0; k < at_once; k++) {
+			at[k] = random_number() % f->len;
+			was[k] = f->bytes[at[k]];
+			f->bytes[at[k]] ^= (uint8_t)(1 + random_number() % 255);
+		}
 		spit(f->bytes, f->len);
-		one("changed", at);
-		f->bytes[at] = was;
+		one("changed", at[0]);
+		for (unsigned k = at_once; k-- > 0;)
+			f->bytes[at[k]] = was[k];
 	}
 }
 
@@ -246,13 +253,15 @@ static void real_file(void **state)
 
 static int set_up(void **state)
 {
-	const char *n = getenv("IMPORT_DAMAGE"), *s = getenv("IMPORT_SEED");
+	const char *n = getenv("IMPORT_DAMAGE"), *s = getenv("IMPORT_SEED"),
+		   *k = getenv("IMPORT_FLIPS");
 	struct err e = {""};
 
 	(void)state;
 	changed = n ? (unsigned)strtoul(n, NULL, 10) : 25;
 	look_every = changed > TRUNCATED_MAX ? 50 : 1;
 	truncated = changed < TRUNCATED_MAX ? changed : TRUNCATED_MAX;
+	at_once = k ? (unsigned)strtoul(k, NULL, 10) % FLIPS_MAX : 1;
 	seed = s ? strtoull(s, NULL, 10) : 4;
 	scratch_make(&scratch);
 	snprintf(dat, sizeof(dat), "%s/t.dat", scratch.dir);
