@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "tests/unit/kvm_guest.h"
 #include "vmm/diag.h"
@@ -364,6 +365,46 @@ static void test_port_io_bytes(void **state)
 	}
 }
 
+/* Before the first KVM_RUN and after the last: the guest runs only between. */
+static void test_tsc_offset(void **state)
+{
+	struct fixture *f = make(EXIT, 5);
+	const struct ew_rec *first = &f->tape.rec[2], *last;
+	uint64_t offset = 0;
+	const struct kvm_device_attr attr = {.group = KVM_VCPU_TSC_CTRL,
+		.attr = KVM_VCPU_TSC_OFFSET,
+		.addr = (uintptr_t)&offset};
+
+	(void)state;
+	if (ioctl(f->m.cpus.vcpu[0].fd, KVM_GET_DEVICE_ATTR, &attr)) {
+		drop(f);
+		skip(); /* before Linux 5.16 */
+	}
+	machine_record_tsc(&f->m);
+	assert_int_equal(run(f), EW_STOP_GUEST_EXIT);
+	assert_int_equal(first->kind, EW_TSC_OFFSET); /* behind machine_start and thread */
+	assert_int_equal(first[1].kind, EW_RUN_ENTER);
+	last = &f->tape.rec[f->tape.n - 2];
+	assert_int_equal(last->kind, EW_TSC_OFFSET);
+	assert_int_equal(last[1].kind, EW_MACHINE_STOP);
+	assert_int_equal(first->a[0], 0);
+	assert_true(first->a[1] == offset && last->a[1] == offset);
+	assert_true(first->a[2] > 0);
+	drop(f);
+}
+
+/* Who does not ask for it has no such events. */
+static void test_no_tsc_offset(void **state)
+{
+	struct fixture *f = make(EXIT, 5);
+
+	(void)state;
+	assert_int_equal(run(f), EW_STOP_GUEST_EXIT);
+	for (unsigned i = 0; i < f->tape.n; i++)
+		assert_int_not_equal(f->tape.rec[i].kind, EW_TSC_OFFSET);
+	drop(f);
+}
+
 static void test_exit_names(void **state)
 {
 	(void)state;
@@ -391,6 +432,8 @@ int main(void)
 		cmocka_unit_test(test_run_fails),
 		cmocka_unit_test(test_stop_before_start),
 		cmocka_unit_test(test_port_io_bytes),
+		cmocka_unit_test(test_tsc_offset),
+		cmocka_unit_test(test_no_tsc_offset),
 		cmocka_unit_test(test_exit_names),
 	};
 
