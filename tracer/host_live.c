@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ROUND_NS 5000000  /* between two looks at the buffers */
+#define ROUND_NS 20000000 /* between two looks at the buffers, which may take a vCPU's CPU */
 #define MARGIN_NS 2000000 /* a record has its time before it can be read: so long at most */
 #define PAGES 256         /* of one buffer in one look */
 
