@@ -18,6 +18,7 @@ struct format {
 	struct tep_format_field *vcpu;     /* vcpu_id */
 	struct tep_format_field *extra[2]; /* bytes for the payload; names of tasks */
 	uint64_t skipped;
+	struct format *next; /* the one that was seen before it */
 };
 
 struct tracepoint {
@@ -49,7 +50,8 @@ struct host_decoder {
 	bool foreign; /* the records' byte order is not ours */
 	void (*learn)(void *ctx, int pid, const char *comm, size_t len);
 	void *ctx;
-	struct format *format[IDS];
+	struct format *format[IDS]; /* of those ids that were seen */
+	struct format *last;
 };
 
 int host_decoder_create(struct host_decoder **out, struct tep_handle *tep, struct err *e)
@@ -75,8 +77,10 @@ void host_decoder_guest(struct host_decoder *d,
 
 void host_decoder_destroy(struct host_decoder *d)
 {
-	for (unsigned i = 0; d && i < IDS; i++)
-		free(d->format[i]);
+	for (struct format *f = d ? d->last : NULL, *next; f; f = next) {
+		next = f->next;
+		free(f);
+	}
 	free(d);
 }
 
@@ -176,6 +180,8 @@ static struct format *format_of(struct host_decoder *d, struct tep_record *recor
 		know(d, f);
 	if ((f->kind == EW_HOST_FUNC || f->kind == EW_HOST_FUNC_EXIT) && !d->functions)
 		f->kind = 0;
+	f->next = d->last;
+	d->last = f;
 	d->format[id] = f;
 	return f;
 }
@@ -241,9 +247,9 @@ static bool value(struct host_decoder *d, const struct tep_format_field *field, 
 	offset = field->offset;
 	if (element >= 0) {
 		size = (int)field->elementsize;
-		offset += element * size;
-		if (size <= 0 || size > field->size || offset > field->offset + field->size - size)
+		if (size <= 0 || element >= field->size / size)
 			return false;
+		offset += element * size;
 	} else if (field->flags & TEP_FIELD_IS_ARRAY) {
 		*v = letters(data + offset, size);
 		return true;
@@ -377,13 +383,10 @@ bool host_decode(struct host_decoder *d, struct tep_record *record, struct host_
 void host_decoder_skipped(const struct host_decoder *d,
 	void (*each)(void *ctx, const char *system, const char *name, uint64_t records), void *ctx)
 {
-	for (unsigned i = 0; i < IDS; i++) {
-		const struct format *f = d->format[i];
-
-		if (f && f->skipped)
+	for (const struct format *f = d->last; f; f = f->next)
+		if (f->skipped)
 			each(ctx, f->event && f->event->system ? f->event->system : "?",
 				f->event && f->event->name ? f->event->name : "?", f->skipped);
-	}
 }
 
 const char *host_task_name(const struct host_decoder *d, uint32_t task, char *buf, size_t size)

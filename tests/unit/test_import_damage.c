@@ -11,15 +11,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <fcntl.h>
-#include <sys/wait.h>
-
-#include "tests/lib/scratch.h"
+#include "tests/lib/import_attempt.h"
 #include "tests/lib/trace_dat.h"
 #include "tracer/hw_exit.h"
-#include "tracer/import.h"
-#include "tracer/recording.h"
-#include "tracer/store.h"
 
 #define TRUNCATED_MAX 1000
 #define FLIPS_MAX 64
@@ -29,22 +23,14 @@ struct file {
 	size_t len;
 };
 
-static struct scratch scratch;
-static char dat[192], scratch_trace[192], scratch_cut[192];
+static char scratch_trace[192], scratch_cut[192];
 static uint64_t seed;
-static unsigned truncated, changed;   /* of each file */
-static unsigned at_once;              /* changed bytes in one attempt */
-static unsigned attempts, look_every; /* opening a recording costs more than making it */
+static unsigned truncated, changed; /* of each file */
+static unsigned at_once;            /* changed bytes in one attempt */
+static unsigned tried, look_every;  /* at every so many recordings it is looked */
 
-/* What may become of an attempt: the exit status of its process. */
-enum { WHOLE, SALVAGED, REFUSED, RESULTS, FAILED };
-static unsigned results[RESULTS];
-
-static struct {
-	struct store store; /* a new recording */
-	struct file bytes;  /* its file */
-	int fd;
-} template;
+static unsigned results[ATTEMPT_RESULTS];
+static struct attempts attempts;
 
 static uint64_t random_number(void)
 {
@@ -71,66 +57,18 @@ static struct file slurp(const char *path)
 
 static void spit(const uint8_t *bytes, size_t len)
 {
-	FILE *out = fopen(dat, "we");
+	FILE *out = fopen(attempts.dat, "we");
 
 	assert_non_null(out);
 	assert_int_equal(fwrite(bytes, 1, len, out), len);
 	fclose(out);
 }
 
-/* --- one attempt ---------------------------------------------------------------------------- */
-
-static void complain(const char *what, size_t where, const char *why)
+static void one(const struct file *f, size_t len, const char *what, size_t where)
 {
-	fprintf(stderr, "%s at %zu: %s\n", what, where, why);
-	_exit(FAILED);
-}
+	int status = attempt(&attempts, f->bytes, len, ++tried % look_every == 0);
 
-/* Imports what is in `dat`, into the recording that is ready, and looks at what has become of it. */
-static _Noreturn void import_it(const char *what, size_t where)
-{
-	const struct import_opts o = {.in = dat, .out = scratch.file, .store = &template.store};
-	struct import_result result;
-	struct recording rec;
-	struct err e = {""};
-	int ret = import_file(&o, &result, &e);
-
-	if (ret && (!e.msg[0] || result.made))
-		complain(what, where, "an error without a sentence");
-	if (ret)
-		_exit(REFUSED);
-	if (result.made && attempts % look_every)
-		_exit(result.damage[0] ? SALVAGED : WHOLE);
-	if (!result.made || recording_open(&rec, scratch.file, &e))
-		complain(what, where, e.msg);
-	if (rec.cut_off)
-		complain(what, where, "the recording is not complete");
-	if (query_int(rec.db, "SELECT count(*) FROM event") != (int64_t)result.events ||
-		query_int(rec.db, "SELECT count(*) FROM vm_exit") != (int64_t)result.exits)
-		complain(what, where, "rows are missing");
-	if (query_int(rec.db, "SELECT count(*) FROM v_event WHERE text IS NULL"))
-		complain(what, where, "an event has no text");
-	recording_close(&rec);
-	_exit(result.damage[0] ? SALVAGED : WHOLE);
-}
-
-/* The recording is made once, and the process that uses it up is a copy of this one: to make it anew would be
- * nearly all the time that an attempt takes. A crash or a report of a sanitizer is that process's end. */
-static void one(const char *what, size_t where)
-{
-	int status;
-	pid_t pid;
-
-	assert_int_equal(pwrite(template.fd, template.bytes.bytes, template.bytes.len, 0),
-		template.bytes.len);
-	assert_int_equal(ftruncate(template.fd, (off_t) template.bytes.len), 0);
-	fflush(NULL);
-	attempts++;
-	pid = fork();
-	if (pid == 0)
-		import_it(what, where);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) >= RESULTS)
+	if (!attempt_is_fine(status))
 		fail_msg("%s at %zu: status %x", what, where, status);
 	results[WEXITSTATUS(status)]++;
 }
@@ -142,8 +80,7 @@ static void truncations(const struct file *f)
 	for (unsigned i = 0; i < truncated; i++) {
 		size_t len = random_number() % f->len;
 
-		spit(f->bytes, len);
-		one("truncated", len);
+		one(f, len, "truncated", len);
 	}
 }
 
@@ -158,8 +95,7 @@ static void flips(struct file *f)
 			was[k] = f->bytes[at[k]];
 			f->bytes[at[k]] ^= (uint8_t)(1 + random_number() % 255);
 		}
-		spit(f->bytes, f->len);
-		one("changed", at[0]);
+		one(f, f->len, "changed", at[0]);
 		for (unsigned k = at_once; k-- > 0;)
 			f->bytes[at[k]] = was[k];
 	}
@@ -197,9 +133,9 @@ static void own_file(void **state)
 		TD(&t, 1, cpu, i * 1000 + 300, 200, TD_SYS_EXIT_PWRITE, 18, 512);
 		TD(&t, 0, cpu, i * 1000 + 400, 100 + (int)cpu, TD_ENTRY, 0xabe, cpu);
 	}
-	td_write(&t, dat);
+	td_write(&t, attempts.dat);
 	td_free(&t);
-	damage(slurp(dat));
+	damage(slurp(attempts.dat));
 }
 
 /* Cut anywhere in its trace data, a file is imported up to there: the more of it, the more. */
@@ -209,7 +145,7 @@ static void cut(const char *path, size_t from, size_t step)
 	uint64_t before = 0;
 
 	for (size_t len = from; len < f.len; len += step) {
-		const struct import_opts o = {.in = dat, .out = scratch_cut};
+		const struct import_opts o = {.in = attempts.dat, .out = scratch_cut};
 		struct import_result result;
 		struct err e = {""};
 
@@ -238,9 +174,9 @@ static void cut_in_the_data(void **state)
 			cpu);
 		TD(&t, 0, cpu, i * 1000 + 400, 100 + (int)cpu, TD_ENTRY, 0xabe, cpu);
 	}
-	td_write(&t, dat);
+	td_write(&t, attempts.dat);
 	td_free(&t);
-	rename(dat, scratch_trace);
+	rename(attempts.dat, scratch_trace);
 	cut(scratch_trace, 30000, 49999);
 	unlink(scratch_trace);
 }
@@ -255,7 +191,6 @@ static int set_up(void **state)
 {
 	const char *n = getenv("IMPORT_DAMAGE"), *s = getenv("IMPORT_SEED"),
 		   *k = getenv("IMPORT_FLIPS");
-	struct err e = {""};
 
 	(void)state;
 	changed = n ? (unsigned)strtoul(n, NULL, 10) : 25;
@@ -263,14 +198,9 @@ static int set_up(void **state)
 	truncated = changed < TRUNCATED_MAX ? changed : TRUNCATED_MAX;
 	at_once = k ? (unsigned)strtoul(k, NULL, 10) % FLIPS_MAX : 1;
 	seed = s ? strtoull(s, NULL, 10) : 4;
-	scratch_make(&scratch);
-	snprintf(dat, sizeof(dat), "%s/t.dat", scratch.dir);
-	snprintf(scratch_trace, sizeof(scratch_trace), "%s/whole.dat", scratch.dir);
-	snprintf(scratch_cut, sizeof(scratch_cut), "%s/cut.exw", scratch.dir);
-	if (store_create_bulk(&template.store, scratch.file, &e))
-		fail_msg("%s", e.msg);
-	template.bytes = slurp(scratch.file);
-	template.fd = open(scratch.file, O_RDWR | O_CLOEXEC);
+	attempts_begin(&attempts);
+	snprintf(scratch_trace, sizeof(scratch_trace), "%s/whole.dat", attempts.s.dir);
+	snprintf(scratch_cut, sizeof(scratch_cut), "%s/cut.exw", attempts.s.dir);
 	return 0;
 }
 
@@ -279,13 +209,9 @@ static int tear_down(void **state)
 	(void)state;
 	print_message(
 		"# %u whole recordings, %u more of files with damage that was seen; %u refused\n",
-		results[WHOLE], results[SALVAGED], results[REFUSED]);
-	store_close(&template.store);
-	close(template.fd);
-	free(template.bytes.bytes);
-	unlink(dat);
+		results[ATTEMPT_WHOLE], results[ATTEMPT_SALVAGED], results[ATTEMPT_REFUSED]);
 	unlink(scratch_cut);
-	scratch_remove(&scratch);
+	attempts_end(&attempts);
 	return 0;
 }
 
