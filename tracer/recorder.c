@@ -11,6 +11,7 @@
 #include "guest_texts.h"
 #include "recorder_host.h"
 #include "recording.h"
+#include "sql.h"
 #include "store_state.h"
 
 #define DEFAULT_WINDOW_NS 1000000u
@@ -230,6 +231,23 @@ static bool name_guest(void *ctx, uint64_t addr, bool place, char *buf, size_t s
 	return y != NULL;
 }
 
+static void say_guest_trace(struct recorder *r)
+{
+	char events[24], error[24];
+
+	sql_meta(r->store.db, GUEST_TRACE, r->guest_trace, sizeof(r->guest_trace));
+	if (strcmp(r->guest_trace, GUEST_TRACE_MERGED) == 0)
+		snprintf(r->guest_trace, sizeof(r->guest_trace),
+			"%s events of its kernel, their times wrong by at most %s ns",
+			sql_meta(r->store.db, "guest_trace.events", events, sizeof(events)),
+			sql_meta(r->store.db, "guest_trace.error_max_ns", error, sizeof(error)));
+}
+
+const char *recorder_guest_trace(const struct recorder *r)
+{
+	return r->guest_trace;
+}
+
 static int finish(struct recorder *r, struct err *e)
 {
 	const struct guest_namer namer = {name_guest, (void *)(uintptr_t)r->guest_names};
@@ -241,6 +259,8 @@ static int finish(struct recorder *r, struct err *e)
 	if (!ret)
 		ret = guest_events_make(r->store.db, r->guest_names ? &namer : NULL, &added, e);
 	r->writer.rows.n.events += added;
+	if (!ret)
+		say_guest_trace(r);
 	if (!ret)
 		ret = derive_all(r->store.db, e);
 	if (!ret)

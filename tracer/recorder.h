@@ -68,6 +68,9 @@ bool recorder_behind(const struct recorder *r);
 int recorder_stop(struct recorder *r, struct err *e);
 int recorder_finish(struct recorder *r, struct err *e);
 
+/* After recorder_finish: what became of the guest's own trace, one clause; "": there was none to be (recorder_clock). */
+const char *recorder_guest_trace(const struct recorder *r);
+
 /* Frees everything; without recorder_finish the file stays as "cut off". NULL is fine. */
 void recorder_free(struct recorder *r);
 

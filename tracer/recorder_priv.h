@@ -23,8 +23,9 @@ struct recorder {
 	unsigned tracks;
 	struct recorder_host *host; /* NULL: no tracepoints of the host */
 	const struct ksyms
-		*guest_names; /* of a Linux guest's kernel, until recorder_finish; or NULL */
-	int64_t emit_ps;      /* what one emit costs, picoseconds */
+		*guest_names;  /* of a Linux guest's kernel, until recorder_finish; or NULL */
+	char guest_trace[256]; /* what became of it, once it is known */
+	int64_t emit_ps;       /* what one emit costs, picoseconds */
 	/* A describing call that failed: recorder_start and recorder_finish say so. */
 	int failed;
 	struct err why;

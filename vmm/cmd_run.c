@@ -227,6 +227,8 @@ static void summary(const struct run *r)
 	if (r->o->guest_events && !r->machine.port.console.position)
 		printf("agent       nothing came: none was started in the guest (docs/guest.md), or it said why "
 		       "not\n");
+	if (*recorder_guest_trace(r->recorder) && r->machine.port.console.position)
+		printf("guest       %s\n", recorder_guest_trace(r->recorder));
 	printf("recording   %s\n", r->o->file);
 	printf("next        exitwalk view %s    walk it\n", r->o->file);
 	printf("            exitwalk path %s    one write as text\n", r->o->file);

@@ -54,7 +54,8 @@ static void live(struct gs *g, struct moment *m)
 	gs_end(g);
 }
 
-static void record(const char *path, struct moment *m)
+/* finish: or it is cut off, and what the guest sent waits in it. */
+static void record(const char *path, struct moment *m, bool finish)
 {
 	struct err e = {""};
 	struct recorder *r;
@@ -73,8 +74,10 @@ static void record(const char *path, struct moment *m)
 	PROBE_DATA(p, probe_now(), EW_GUEST_STREAM, g.bytes, (uint32_t)g.len, 1, g.len, 0);
 	PROBE(p, EW_TSC_OFFSET, 0, OFFSET, 0, 0);
 	assert_int_equal(recorder_stop(r, &e), 0);
-	if (recorder_finish(r, &e))
+	if (finish && recorder_finish(r, &e))
 		fail_msg("%s", e.msg);
+	if (finish)
+		assert_non_null(strstr(recorder_guest_trace(r), "40 events of its kernel"));
 	recorder_free(r);
 	gs_free(&g);
 }
@@ -89,7 +92,7 @@ static void within_its_bound(void **state)
 
 	(void)state;
 	scratch_make(&s);
-	record(s.file, m);
+	record(s.file, m, true);
 	if (recording_open(&rec, s.file, &e))
 		fail_msg("%s", e.msg);
 	assert_string_equal(
@@ -121,6 +124,45 @@ static void within_its_bound(void **state)
 	scratch_remove(&s);
 }
 
+static void expect_merged(const char *path)
+{
+	struct recording rec;
+	struct err e = {""};
+
+	if (recording_open(&rec, path, &e))
+		fail_msg("%s", e.msg);
+	assert_string_equal(
+		query_text(rec.db, "SELECT value FROM meta WHERE key = 'guest_trace'"), "merged");
+	assert_int_equal(query_int(rec.db, "SELECT count(*) FROM guest_event"), EVENTS);
+	recording_close(&rec);
+}
+
+/* A reader makes them in its copy, and repair in the file. */
+static void cut_off(void **state)
+{
+	struct moment m[EVENTS];
+	struct err e = {""};
+	struct scratch s;
+	sqlite3 *db;
+
+	(void)state;
+	scratch_make(&s);
+	record(s.file, m, false);
+	expect_merged(s.file);
+	assert_int_equal(sqlite3_open(s.file, &db), SQLITE_OK);
+	assert_string_equal(
+		query_text(db, "SELECT value FROM meta WHERE key = 'guest_trace'"), "on");
+	assert_int_equal(query_int(db, "SELECT count(*) FROM guest_event"), 0);
+	sqlite3_close(db);
+	if (recording_derive_anew(s.file, NULL, &e))
+		fail_msg("%s", e.msg);
+	assert_int_equal(sqlite3_open(s.file, &db), SQLITE_OK);
+	assert_int_equal(query_int(db, "SELECT count(*) FROM guest_event"), EVENTS);
+	assert_int_equal(query_int(db, "SELECT count(*) FROM payload"), 0);
+	sqlite3_close(db);
+	scratch_remove(&s);
+}
+
 /* A reading is never wider than what two readings of the clock around it say. */
 static void one_reading(void **state)
 {
@@ -140,6 +182,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_reading),
 		cmocka_unit_test(within_its_bound),
+		cmocka_unit_test(cut_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
