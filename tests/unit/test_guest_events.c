@@ -4,6 +4,7 @@
 
 #include "tests/lib/guest_stream_maker.h"
 #include "tests/lib/scratch.h"
+#include "tracer/check.h"
 #include "tracer/guest_events.h"
 
 #define OFFSET 5000000 /* guest TSC = time + OFFSET: a TSC of 1 GHz that began with the clock */
@@ -416,6 +417,93 @@ static void clock_ahead(void **state)
 	gs_free(&g);
 }
 
+/* --- exitwalk check ------------------------------------------------------------------------------------ */
+
+/* What check_guest() says; the caller frees it. */
+static char *checked(struct tape *t, unsigned *failures)
+{
+	struct textout o;
+	struct check c = {.db = t->db, .out = &o};
+	struct err e = {""};
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	textout_init(&o, f, false);
+	if (check_guest(&c, &e))
+		fail_msg("%s", e.msg);
+	fclose(f);
+	*failures = c.failures;
+	return text;
+}
+
+static void expect_says(struct tape *t, unsigned failures, const char *line)
+{
+	unsigned n;
+	char *text = checked(t, &n);
+
+	if (n != failures || !strstr(text, line))
+		fail_msg("%u failures, no '%s' in:\n%s", n, line, text);
+	free(text);
+}
+
+/* Events at 1500 (in the guest) and 2010 (10 ns behind the exit), then something is wrong with them. */
+static void checks(void **state)
+{
+	static const struct {
+		const char *damage, *line;
+		unsigned failures;
+	} damage[] = {
+		{"SELECT 1", "none of 2 events of the guest's kernel lies between an exit", 0},
+		{"SELECT 1", "1 events stand at the edge of an exit", 0},
+		{"SELECT 1", "the TSC offset of no vCPU changed", 0},
+		{"UPDATE event SET ts = 2400 WHERE kind = 200 AND ts = 2000",
+			"is 400 ns inside an exit of its vCPU", 1},
+		{"UPDATE guest_event SET error = 500 WHERE error = 32; UPDATE event SET ts = 2400 WHERE kind = 200"
+		 " AND ts = 2000",
+			"1 events lie inside exits by less than their times may be wrong", 0},
+		{"UPDATE guest_event SET error = NULL",
+			"nobody can say by how much the times of 2 events", 0},
+		{"UPDATE guest_event SET tsc = 5 WHERE error = 32", "has an earlier TSC than event",
+			1},
+		{"DELETE FROM guest_event WHERE error = 32", "is missing", 1},
+		{"UPDATE guest_event SET event_id = 1 WHERE error = 32",
+			"belongs to no event of a guest's kernel", 3},
+		{"UPDATE event SET a1 = 77 WHERE kind = 65 AND id = (SELECT max(id) FROM event WHERE kind = 65)",
+			"the TSC offset of vCPU 0 is 77 now, before it was 5000000", 0},
+		{"INSERT INTO meta VALUES('guest_trace.clock_ahead_ns', 470)",
+			"470 ns are between the arrival", 1},
+		{"INSERT OR REPLACE INTO meta VALUES('guest_trace.end', 'missing: the run was ended')",
+			"the end of the guest's trace is missing: the run was ended", 0},
+		{"UPDATE meta SET value = 'not decoded: no clock' WHERE key = 'guest_trace'",
+			"the guest's own trace is not decoded: no clock", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(damage) / sizeof(damage[0]); i++) {
+		struct gs g = {0};
+		struct tape *t;
+
+		open_tape((void **)&t);
+		begin(t);
+		clock_evidence(t, 500, 500);
+		run_exit(t, 2000, 0xc010, true, 2);
+		run_enter(t, 3000);
+		EMIT(t, 3200, TSC_OFFSET, 0, OFFSET, 1000000, 1000000);
+		clock_evidence(t, 3500, 5500);
+		gs_begin(&g);
+		gs_func(&g, 0, OFFSET + 1500, 1, GS_VP_NOTIFY, 0);
+		gs_func(&g, 0, OFFSET + 2010, 2, GS_VP_NOTIFY, 0);
+		gs_end(&g);
+		stream(t, 9000, &g);
+		assert_int_equal(make(t), 2);
+		sql(t, "%s", damage[i].damage);
+		expect_says(t, damage[i].failures, damage[i].line);
+		gs_free(&g);
+		close_tape((void **)&t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -432,6 +520,7 @@ int main(void)
 		TAPE_TEST(garbage_came),
 		TAPE_TEST(hostile_format),
 		TAPE_TEST(clock_ahead),
+		cmocka_unit_test(checks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
