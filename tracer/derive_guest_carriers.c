@@ -65,6 +65,14 @@ static const struct event_row *after_waker(const struct writer *w)
 	return NULL;
 }
 
+/* Where the caller handed it over, or the window begins, if that is later. */
+static struct mark handed_over(const struct writer *w)
+{
+	size_t i = place_of(w, w->guest.handed);
+
+	return i >= w->in_front && i < w->n ? mark_of(&w->ev[i]) : w->r->first;
+}
+
 bool derive_guest_carried_in(const struct writer *w, struct carriers *c)
 {
 	const struct guest_side *g = &w->guest;
@@ -83,7 +91,10 @@ bool derive_guest_carried_in(const struct writer *w, struct carriers *c)
 	if (g->worker == g->caller || g->begin == NO_INDEX) {
 		follow_task(w, c, g->caller, w->in_front, issue, PIECES_MAX);
 	} else {
-		follow_task(w, c, g->caller, w->in_front, g->begin, PIECES_MAX);
+		if (!call && g->handed) /* it goes on with something else */
+			carriers_hand_to(c, CARRIER_NONE, handed_over(w));
+		else
+			follow_task(w, c, g->caller, w->in_front, g->begin, PIECES_MAX);
 		carriers_hand_to(c, w->ev[g->begin].track, mark_of(&w->ev[g->begin]));
 		follow_task(w, c, g->worker, g->begin, issue, PIECES_MAX);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Exits that only pass by while a task of the guest carries a request: a timer's tick, its acknowledgement,
- * an address that KVM maps. Where the guest's own events show what its kernel does for the request, one step
+ * an address that KVM maps, another device, other requests. Where the guest's own events show what its kernel does for the request, one step
  * for each is enough; the exits that belong to it are shown as a whole.
  */
 #include "derive_guest_steps.h"
@@ -14,16 +14,22 @@ static bool belongs(const struct writer *w, int64_t exit)
 			       exit == w->side.waker || exit == w->guest.deliver);
 }
 
-/* Did the VMM run between this exit's kvm_exit and its kvm_entry, which is i? */
-static bool came_back(const struct writer *w, size_t i)
+bool derive_guest_foreign(const struct writer *w, int64_t exit)
 {
+	return w->guest.on && exit && !belongs(w, exit);
+}
+
+/* Is i the kvm_entry by which the process goes on after its ENTER marker? */
+static bool begins(const struct writer *w, size_t i)
+{
+	const struct guest_call *c = w->r->call == NO_INDEX ? NULL : &w->d->call[w->r->call];
 	const int64_t track = w->ev[i].track;
 
-	while (i-- > 0)
-		if (w->ev[i].track == track && w->ev[i].kind == EW_KVM_EXIT)
-			return false;
-		else if (w->ev[i].track == track && w->ev[i].kind == EW_RUN_ENTER)
+	while (c && c->marked && i-- > 0)
+		if (w->ev[i].track == track && w->ev[i].id == c->first.event)
 			return true;
+		else if (w->ev[i].track == track && w->ev[i].kind == EW_KVM_EXIT)
+			return false;
 	return false;
 }
 
@@ -33,32 +39,15 @@ bool derive_guest_passes(const struct writer *w, size_t i)
 		return false;
 	switch (w->ev[i].kind) {
 	case EW_KVM_EXIT:
-	case EW_KVM_PIO:
-	case EW_KVM_MMIO:
-	case EW_KVM_FAST_MMIO:
-	case EW_KVM_USERSPACE_EXIT:
+	case EW_RUN_EXIT:
+	case EW_LOST:
+	case EW_GUEST_ERROR:
 		return false;
 	case EW_KVM_ENTRY:
-		return !came_back(w, i);
+		return !begins(w, i);
 	default:
 		return true;
 	}
-}
-
-bool derive_guest_aside(const struct writer *w, size_t i)
-{
-	const int64_t track = w->ev[i].track;
-
-	if (!w->guest.on || w->ev[i].kind != EW_KVM_EXIT || belongs(w, w->ev[i].exit_id))
-		return false;
-	while (++i < w->n)
-		if (w->ev[i].track != track)
-			continue;
-		else if (w->ev[i].kind == EW_KVM_USERSPACE_EXIT || w->ev[i].kind == EW_RUN_EXIT)
-			return false;
-		else if (w->ev[i].kind == EW_KVM_ENTRY)
-			break;
-	return true;
 }
 
 int64_t derive_guest_delivers(const struct writer *w)

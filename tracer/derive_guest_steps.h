@@ -15,11 +15,11 @@ int derive_guest_put(struct writer *w, size_t i);
 int derive_guest_front(struct writer *w);
 /* The earliest of the guest's events that is the request's; `from` if that is earlier. */
 int64_t derive_guest_from(const struct writer *w, int64_t from);
-/* Is ev[i], a tracepoint of the host on the carrier's vCPU, of an exit that has nothing to do with the request,
- * and not the one step that shows it? */
+/* Has that exit, by the guest's own events, nothing to do with the request? Then it is no stage of its path, and
+ * of the carrier's vCPU only kvm_exit and the return are steps. */
+bool derive_guest_foreign(const struct writer *w, int64_t exit);
+/* Is ev[i], on the carrier's vCPU, of such an exit, and not one of those steps? */
 bool derive_guest_passes(const struct writer *w, size_t i);
-/* Is ev[i] that one step, of an exit that KVM served itself? It is no stage of the path. */
-bool derive_guest_aside(const struct writer *w, size_t i);
 /* The exit at whose end the request's interrupt is injected; 0: not known. */
 int64_t derive_guest_delivers(const struct writer *w);
 void derive_guest_free(struct guest_side *g);

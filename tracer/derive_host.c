@@ -263,7 +263,7 @@ int derive_host_stage(const struct writer *w, const struct event_row *ev)
 	bool function = ev->kind == EW_HOST_FUNC || ev->kind == EW_HOST_FUNC_EXIT;
 	int stage = steps_kind_stage(ev->kind);
 
-	if (derive_guest_aside(w, (size_t)(ev - w->ev)))
+	if (ev->kind == EW_KVM_EXIT && derive_guest_foreign(w, ev->exit_id))
 		return w->stage ?: stage;
 	if (function && (w->stage == 2 || w->stage == 9) && !ev->exit_id)
 		/* The guest has stopped, and kvm_exit is about to say so. */

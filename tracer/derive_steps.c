@@ -66,7 +66,7 @@ static bool concerns(struct writer *w, const struct event_row *ev)
 	if (ev->track != w->carriers.at[w->carrier].track)
 		return false;
 	if (derive_is_vcpu(w->d, ev->track))
-		return true;
+		return !derive_guest_passes(w, (size_t)(ev - w->ev));
 	return ev->kind == EW_LOST || ev->kind == EW_LOCK_WAIT ||
 	       (ev->kind == EW_GUEST_ERROR && w->current == w->r->id);
 }
@@ -237,6 +237,8 @@ static int put_led(struct writer *w, size_t i)
 	if (!run_exit || run_exit == LEAD_DONE)
 		return 0;
 	w->side.lead[--run_exit] = LEAD_DONE;
+	if (derive_guest_foreign(w, w->ev[run_exit].exit_id))
+		return 0;
 	if (in_kick(w, &w->ev[run_exit]))
 		return put_kick_guest(w, run_exit);
 	if (w->kicked && is_handler(w, run_exit))
@@ -260,6 +262,8 @@ static int put_other_event(struct writer *w, size_t i)
 	bool handler;
 	int ret = 0;
 
+	if (ev->kind == EW_RUN_EXIT && derive_guest_foreign(w, ev->exit_id))
+		return steps_event(w, has_returned(w, ev) ? 9 : w->stage ?: 4, ev);
 	if (ev->kind == EW_RUN_EXIT && w->kicked && is_handler(w, i))
 		w->handler = ev->a[0];
 	handler = w->handler && w->handler == ev->exit_id;

@@ -31,8 +31,10 @@ struct guest_side {
 	bool notified;          /* functions by which the driver notified are steps */
 	unsigned char *stage;   /* by event: its step's stage, 0: it is no step */
 	size_t cap;
-	struct event_row *row; /* while they are sorted in */
-	size_t rows_cap;
+	struct event_row
+		*row; /* what was read of the guest's events, with ids from read_from to read_to */
+	size_t rows, rows_cap;
+	int64_t read_from, read_to;
 };
 
 #define LEAD_DONE SIZE_MAX /* of a run_exit: the guest's side of its exit was put before */
