@@ -127,6 +127,7 @@ help:
 	@echo 'make exits-table  which exits a write costs, by transport, kick and interrupt, in a lab (LAB=svm or vmx)'
 	@echo 'make recordings   the recordings of samples/recordings, anew, in both labs'
 	@echo 'make bench-boot  boot time of a Linux guest, against the distribution'"'"'s other VMMs, in the SVM lab'
+	@echo 'make bench-record  cost of recording per exit, against trace-cmd record -e kvm, in the SVM lab (make bench does it too)'
 	@echo 'make bench-import  speed of import against trace-cmd report (make bench does it too)'
 	@echo 'make bench    ratios: recorder cost per exit, writer speed, UI latency'
 	@echo 'make fuzz     the libFuzzer targets, SECONDS=120 each'

@@ -313,6 +313,12 @@ int host_live_describe(struct host_live *h)
 	}
 	ret = recorder_meta(
 		h->recorder, "host_trace.records", "%llu", (unsigned long long)h->events);
+	if (!ret && h->record_ps)
+		ret = recorder_meta(h->recorder, "host_trace.cost_ns", "%llu",
+			(unsigned long long)(h->record_ps * h->events / 1000));
+	if (!ret && h->record_ps)
+		ret = recorder_meta(h->recorder, "host_trace.record_ns", "%llu",
+			(unsigned long long)((h->record_ps + 500) / 1000));
 	if (!ret)
 		ret = recorder_meta(h->recorder, "host_trace.reader_cpu_ns", "%llu",
 			(unsigned long long)h->cpu_ns);

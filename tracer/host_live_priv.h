@@ -39,9 +39,10 @@ struct host_live {
 	bool running;
 	atomic_bool stop;
 	_Atomic uint64_t events, exits, lost;
-	uint64_t begun;  /* nothing was traced before */
-	uint64_t cpu_ns; /* the reader's, when it has ended */
-	int failed;      /* -errno: the reader has given up */
+	uint64_t record_ps; /* what a record costs who makes it; 0: not known */
+	uint64_t begun;     /* nothing was traced before */
+	uint64_t cpu_ns;    /* the reader's, when it has ended */
+	int failed;         /* -errno: the reader has given up */
 };
 
 /* Instances, tracepoints, buffers, decoder; says in meta what is on. What was made when it fails is

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Makes the instances of tracefs from which the host's tracepoints come, live. */
+#include "host_cost.h"
 #include "host_live_priv.h"
 
 #include <errno.h>
@@ -215,8 +216,10 @@ int host_live_set_up(struct host_live *h, struct err *e)
 	ret = host_instance_create(&h->instance[OURS], "", kib, e);
 	if (!ret)
 		ret = host_instance_create(&h->instance[ANY], "-any", kib < 1024 ? kib : 1024, e);
-	if (!ret)
+	if (!ret) {
+		h->record_ps = host_cost_of_record(&h->instance[ANY]);
 		ret = open_decoder(h, e);
+	}
 	/* An instance whose buffers are open does not change its tracer (EBUSY). */
 	if (!ret && h->o.functions)
 		ret = set_up_functions(h, e);

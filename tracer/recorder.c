@@ -181,6 +181,31 @@ int recorder_stop(struct recorder *r, struct err *e)
 	return 0;
 }
 
+static int64_t meta_int(struct recorder *r, const char *key)
+{
+	char text[32];
+
+	return atoll(sql_meta(r->store.db, key, text, sizeof(text)));
+}
+
+/*
+ * What recording cost, by exit: the threads that made the records (the vCPUs', nearly all of them), and all
+ * processors together. Where the tracepoints' share is not known there is no such line.
+ */
+static int exit_cost(struct recorder *r, uint64_t cost, struct err *e)
+{
+	const struct rows_counts *n = &r->writer.rows.n;
+	int64_t traced = meta_int(r, "host_trace.cost_ns"), threads = (int64_t)cost + traced, all;
+	int ret;
+
+	if (!n->exits || (r->host && !traced))
+		return 0;
+	all = threads + (int64_t)r->writer.cpu_ns + meta_int(r, "host_trace.reader_cpu_ns");
+	ret = store_meta_int(&r->store, "exit_cost.thread_ns", threads / (int64_t)n->exits, e);
+	return ret ? ret
+		   : store_meta_int(&r->store, "exit_cost.cpu_ns", all / (int64_t)n->exits, e);
+}
+
 /* What the recording says about its own making. */
 static int last_meta(struct recorder *r, struct err *e)
 {
@@ -216,7 +241,7 @@ static int last_meta(struct recorder *r, struct err *e)
 
 	for (size_t i = 0; !ret && i < sizeof(line) / sizeof(line[0]); i++)
 		ret = store_meta_int(&r->store, line[i].key, (int64_t)line[i].value, e);
-	return ret;
+	return ret ? ret : exit_cost(r, (uint64_t)r->emit_ps * records / 1000, e);
 }
 
 /* By what was found in the guest's memory. */

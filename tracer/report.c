@@ -108,9 +108,10 @@ const struct report_list report_lists[] = {
 		"SELECT CASE vcpu WHEN -1 THEN 'vm' ELSE printf('vcpu%d', vcpu) END AS of, name, before,"
 		" after, after - before AS difference FROM kvm_stat WHERE after <> before"
 		" ORDER BY vcpu, name"},
-	{"recorder", "what the recorder says of itself", "nothing",
-		"SELECT key, CAST(value AS TEXT) AS value FROM meta WHERE key LIKE 'recorder.%'"
-		" ORDER BY key"},
+	{"recorder", "what recording cost, measured while it ran, and how it went", "nothing",
+		"SELECT key, CAST(value AS TEXT) AS value FROM meta WHERE key LIKE 'exit_cost.%' OR key"
+		" LIKE 'recorder.%' OR key IN ('host_trace.records', 'host_trace.record_ns',"
+		" 'host_trace.cost_ns', 'host_trace.reader_cpu_ns', 'host_trace.overrun') ORDER BY key"},
 };
 /* clang-format on */
 

@@ -6,3 +6,4 @@ cd "$(dirname "$0")/../.."
 for b in tests/bench/bench_*.sh; do
 	bash "$b"
 done
+bash tests/bench/record.sh

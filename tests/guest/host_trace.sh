@@ -56,6 +56,13 @@ fi
 whole() { "$EXITWALK" check "$w" >"$TMP/check"; local s=$?; cat "$TMP/check"; [ $s -eq 0 ] && grep -qE '^ok +joined' "$TMP/check"; }
 check "--host-trace on: whole, and both sides of each exit agree" whole
 expected_image 1 "$TMP/expected.img"
+costs() { # measured while it ran: a tracepoint's record, and what an exit's records cost the threads and in all
+	query "$w" "SELECT key, value FROM v_meta WHERE key LIKE 'exit_cost.%' OR key LIKE 'host_trace.%'"
+	[ "$(query "$w" "SELECT count(*) = 4 AND min(value) > 0 FROM v_meta WHERE key IN ('exit_cost.thread_ns',
+		'exit_cost.cpu_ns', 'host_trace.record_ns', 'host_trace.reader_cpu_ns')")" = 1 ] &&
+		"$EXITWALK" report "$w" | grep -q 'exit_cost.thread_ns'
+}
+check "it says what an exit cost to record" costs
 check "the guest's bytes are on the disk" cmp "$TMP/host.img" "$TMP/expected.img"
 counts() { # one kvm_userspace_exit and one row for each return
 	query "$w" "SELECT (SELECT count(*) FROM e_run_exit), (SELECT count(*) FROM e_kvm_userspace_exit),

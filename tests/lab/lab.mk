@@ -21,7 +21,7 @@ lab-vmx: all
 
 # Which exits a write costs, by transport, kick and interrupt (docs/exits.md): LAB=svm or vmx.
 LAB ?= svm
-.PHONY: exits-table recordings recordings-derived bench-boot
+.PHONY: exits-table recordings recordings-derived bench-boot bench-record
 exits-table: all
 	$(Q)mkdir -p $(BUILD)/lab
 	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) ONLY="$(ONLY)" MANY=$(MANY) bash tests/lab/exits.sh $(LAB)
@@ -38,6 +38,10 @@ recordings-derived: all $(BUILD)/tests/lab/rederive
 # How long Linux takes to boot, against the distribution's other VMMs.
 bench-boot: all
 	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) bash tests/bench/boot.sh
+
+# What recording costs for each exit, against trace-cmd record -e kvm on the same guest. ROUNDS=5 EXITS=5000
+bench-record: all
+	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) bash tests/bench/record.sh
 
 # Each boots its lab once and prints TAP, for tests/run.sh. The one that takes longest first. LABS=svm: only
 # that one.
