@@ -163,6 +163,8 @@ static void drain(struct agent *a)
 
 			if (n <= 0)
 				break;
+			if ((unsigned)n < a->tracing.page_size)
+				memset(a->page + n, 0, a->tracing.page_size - (size_t)n);
 			stream_chunk(
 				&a->stream, GUEST_STREAM_PAGE, cpu, a->page, a->tracing.page_size);
 			sent++;
