@@ -51,7 +51,9 @@ static const struct argp argp = {options, parse, "FILE",
 	" evidence, and the layer budget.\v"
 	"Times are microseconds since the guest went on after its marker, and since the step above."
 	" Evidence: #N is row N of the table event; \"#N frame K\" is frame K of the stack copied by"
-	" event N; \"exit N insn\" the instruction of row N of vm_exit.",
+	" event N; \"exit N insn\" the instruction of row N of vm_exit. A line in front of steps names who does them,"
+	" where there are several: a thread, or a task or interrupt of the guest. ~: the step may have happened before"
+	" the one above it, since their clocks agree no better.",
 	NULL, NULL, NULL};
 
 /* The guest's first write(2) that reached the disk; without one, whatever comes nearest. */

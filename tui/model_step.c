@@ -166,6 +166,9 @@ static void event_lines(struct model *m, const struct row *r, struct lines *out)
 	mq_text(s, 13, template, sizeof(template));
 	mq_text(s, 14, doc, sizeof(doc));
 	line_text(out, LINE_DIM, "%s: %s", name[0] ? name : "unknown kind", doc);
+	if (r->kind == EW_GUEST_FUNC &&
+		explain_symbol(name_of(m, "guest_func", mq_int(s, 0), value, sizeof(value))))
+		line_text(out, LINE_DIM, "%s", explain_symbol(value));
 	times(m, r, out);
 	guest_lines(m, r, out);
 	place(m, r, out);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The guest's own events in the path of a request: calls, whose it is, steps, who carries it. */
 #include "tests/unit/derive_guest_tape.h"
+#include "tracer/check.h"
+#include "tracer/path.h"
 
 #define CALL_ROWS                                                                                        \
 	"SELECT printf('%d %s nr %d (%s, %s) = %s, %d to %s', pid, coalesce(comm, '-'), nr, arg0, arg2," \
@@ -643,6 +645,60 @@ static void uncertain_order(void **state)
 		"1900 -1\n3026 -1\n");
 }
 
+/* The path as text: who does what, and the sign. */
+static void as_text(void **state)
+{
+	struct tape *t = *state;
+	struct textout o;
+	struct err e = {0};
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	worker_write(t, false);
+	sql(t, "UPDATE guest_event SET error = 150 WHERE event_id IN (SELECT id FROM event WHERE ts = 1800)");
+	derive(t);
+	textout_init(&o, f, true);
+	assert_int_equal(path_text(t->db, &o, 1, &e), 0);
+	fclose(f);
+	assert_non_null(strstr(text, "pwrite64(3, 0x40a000, 512, 4096) = 512   pid 7 writer \n"));
+	assert_non_null(strstr(text, "  > writer[7]\n"));
+	assert_non_null(strstr(text, "  > kworker/0:1H[35]\n"));
+	assert_non_null(strstr(text, "  > interrupt on vcpu0\n"));
+	assert_non_null(strstr(text, "\n~      0.600     +0.100  KVM           kvm_exit:"));
+	assert_non_null(strstr(text, "\n~ may have happened before the step above"));
+	free(text);
+}
+
+/* check fails where bios and buffer name different calls. */
+static void check_says_so(void **state)
+{
+	struct tape *t = *state;
+	struct recording r = {.db = t->db};
+	struct textout o;
+	struct err e = {0};
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	struct check c = {.db = t->db, .recording = &r, .out = &o};
+
+	textout_init(&o, f, true);
+	enter_with_buffer(t, 500, NR_PWRITE, OTHER, 0x9000);
+	GUEST(t, 910, WRITER, 0, SYS_ENTER, NR_PWRITE, 3, 0, 512);
+	small_request(t, 1000, WRITER, VDA, 1, 1, 8, 1);
+	derive(t);
+	assert_int_equal(check_requests(&c, &e), 0);
+	assert_int_equal(c.failures, 1);
+	sql(t, "UPDATE request SET call_conflict = NULL");
+	assert_int_equal(check_requests(&c, &e), 0);
+	assert_int_equal(c.failures, 1);
+	fclose(f);
+	assert_non_null(strstr(
+		text, "1 requests belong to one call by their bios and to another by their data"));
+	assert_non_null(strstr(text, "1 are known to the guest's block layer, and no buffer"));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -665,6 +721,8 @@ int main(void)
 		GUEST_TEST(two_of_one_call),
 		GUEST_TEST(by_ioeventfd),
 		GUEST_TEST(uncertain_order),
+		GUEST_TEST(as_text),
+		GUEST_TEST(check_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
