@@ -201,7 +201,7 @@ int steps_request(struct writer *w)
 			rq ? rq->issue.event : SQL_NULL,
 			rq && rq->complete.event ? rq->complete.event : SQL_NULL});
 	derive_budget(w, w->ev + w->in_front, w->n - w->in_front, ns);
-	for (int layer = 1; !ret && layer <= EW_LAYER_MAX; layer++)
+	for (int layer = 1; !ret && layer < EW_LAYER_IN_VMM; layer++)
 		ret = sql_insert(
 			w->insert_budget, w->d->e, 3, (int64_t[]){r->id, layer, ns[layer]});
 	return ret;

@@ -77,6 +77,24 @@ static bool lost_between(const struct derive *d, int64_t t0, int64_t t1)
 	return false;
 }
 
+/*
+ * Between two threads of the VMM of which none was seen to wake the other: from the notification to the system call,
+ * from its return to the interrupt. The VMM has the request then; nothing says whether it ran or waited.
+ */
+static bool handed_on_unseen(
+	const struct host_path *p, const struct event_row *a, const struct event_row *b)
+{
+	const struct host_call *c = p->call;
+
+	if (!c || a->track == b->track)
+		return false;
+	if (p->kick && !p->wake && b->track == c->track && a->id >= p->kick->at.event &&
+		b->id <= c->enter.event)
+		return true;
+	return p->irq && !p->wake_irq && c->exit.event && b->track == p->irq->track &&
+	       a->id >= c->exit.event && b->id <= p->irq->at.event;
+}
+
 void host_budget(const struct derive *d, const struct host_path *p, const struct event_row *before,
 	int64_t ns[EW_LAYER_MAX + 1])
 {
@@ -96,7 +114,9 @@ void host_budget(const struct derive *d, const struct host_path *p, const struct
 		/* A thread that had nothing to do with the request before: who knows what it did. */
 		if (p->ev[i - 1].track != p->ev[i].track && before[i].id < p->first.event &&
 			layer != EW_LAYER_WAITING)
-			layer = EW_LAYER_UNACCOUNTED;
+			layer = handed_on_unseen(p, &p->ev[i - 1], &p->ev[i])
+					? EW_LAYER_IN_VMM
+					: EW_LAYER_UNACCOUNTED;
 		if (lost && lost_between(d, t0, t1))
 			layer = EW_LAYER_UNACCOUNTED;
 		ns[layer] += t1 - t0;

@@ -23,7 +23,8 @@ static int put_request(struct host_maker *m)
 
 	host_budget(m->d, p, m->prior, ns);
 	for (int layer = 1; !ret && layer <= EW_LAYER_MAX; layer++)
-		ret = sql_insert(m->budget, m->e, 3, (int64_t[]){m->id, layer, ns[layer]});
+		if (layer != EW_LAYER_IN_VMM || ns[layer])
+			ret = sql_insert(m->budget, m->e, 3, (int64_t[]){m->id, layer, ns[layer]});
 	return ret;
 }
 

@@ -21,7 +21,7 @@ enum ew_kind {
 enum ew_layer {
 #define LAYER(id, v, n, l) EW_LAYER_##id = v,
 #include "names.def"
-	EW_LAYER_MAX = EW_LAYER_GUEST
+	EW_LAYER_MAX = EW_LAYER_IN_VMM
 };
 
 enum ew_source {

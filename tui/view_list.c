@@ -43,7 +43,8 @@ enum style view_layer_style(int layer)
 		[EW_LAYER_RECORDER] = STYLE_OTHER,
 		[EW_LAYER_IN_KVM_RUN] = STYLE_GUEST_KERNEL,
 		[EW_LAYER_UNACCOUNTED] = STYLE_WARN,
-		[EW_LAYER_GUEST] = STYLE_GUEST_KERNEL};
+		[EW_LAYER_GUEST] = STYLE_GUEST_KERNEL,
+		[EW_LAYER_IN_VMM] = STYLE_VMM};
 
 	return style[layer >= 0 && layer < MODEL_LAYERS ? layer : 0];
 }
@@ -60,6 +61,7 @@ static enum lane lane_of(const struct row *r)
 	case EW_LAYER_IN_KVM_RUN:
 		return LANE_KVM;
 	case EW_LAYER_VMM:
+	case EW_LAYER_IN_VMM:
 		return LANE_VMM;
 	case EW_LAYER_HOST_KERNEL:
 		return LANE_HOST;

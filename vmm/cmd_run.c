@@ -214,6 +214,9 @@ static void summary(const struct run *r)
 
 	printf("%" PRIu64 " exits in %" PRIu64 ".%06" PRIu64 " s, %" PRIu64 " disk request%s\n",
 		c->exits, ns / 1000000000, ns / 1000 % 1000000, requests, requests == 1 ? "" : "s");
+	printf("processor   %" PRIu64 ".%06" PRIu64
+	       " s of it by vCPU 0's thread, guest and KVM included\n",
+		c->cpu_ns / 1000000000, c->cpu_ns / 1000 % 1000000);
 	for (unsigned i = 0; c->count > 1 && i < c->count; i++)
 		if (i == 0 || c->vcpu[i].exits > 1) /* one: it never ran */
 			printf("vCPU %-6u %" PRIu64 " exits\n", i, c->vcpu[i].exits);

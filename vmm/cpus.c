@@ -114,9 +114,18 @@ static void *run_one(void *arg)
 	return NULL;
 }
 
+static uint64_t thread_cpu(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 enum ew_stop cpus_run(struct cpus *c)
 {
 	struct probe *p = c->vcpu[0].probe;
+	uint64_t cpu;
 	unsigned started = 1;
 
 	__atomic_store_n(&c->start, probe_now(), __ATOMIC_RELAXED);
@@ -131,7 +140,9 @@ enum ew_stop cpus_run(struct cpus *c)
 			break;
 		}
 	}
+	cpu = thread_cpu();
 	vcpu_run(&c->vcpu[0]);
+	c->cpu_ns = thread_cpu() - cpu;
 	while (--started)
 		pthread_join(c->vcpu[started].thread, NULL);
 	if (c->at_rest)

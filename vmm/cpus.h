@@ -12,6 +12,7 @@ struct cpus {
 	struct stop stop;
 	uint64_t exits; /* returns of KVM_RUN so far, of all of them = the last exit's number */
 	uint64_t start, end; /* CLOCK_MONOTONIC before the first KVM_RUN and after the last, ns */
+	uint64_t cpu_ns;     /* processor time of vCPU 0's thread between them */
 	void (*at_rest)(
 		void *ctx); /* no vCPU runs any more; the machine has not stopped yet. Or NULL */
 	void *ctx;

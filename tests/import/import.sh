@@ -238,4 +238,15 @@ kept() {
 check "a trace of which nothing can be read replaces nothing" kept
 full() { (ulimit -f 64 && fails 1 'cannot be written\|could not be completed' "$EXITWALK" import "$data/svm-qemu.trace.dat" -o "$TMP/full.exw"); }
 check "a full disk: one sentence" full
+# No scheduler events are in this trace: who had the request is known, what its threads did between is not.
+handed_on() {
+	query svm-qemu "SELECT q.id, q.sector, n.name, b.ns FROM budget b JOIN v_request q ON q.id = b.request_id
+		JOIN enum_name n ON n.enum = 'layer' AND n.value = b.layer WHERE n.name IN ('in_vmm', 'unaccounted') AND b.ns <> 0"
+	[ "$(query svm-qemu "SELECT count(*), sum(b.ns > 0) FROM budget b JOIN enum_name n ON n.enum = 'layer' AND
+		n.value = b.layer AND n.name = 'in_vmm'")" = "16 16" ] &&
+		[ "$(query svm-qemu "SELECT count(*) FROM budget b JOIN enum_name n ON n.enum = 'layer' AND n.value = b.layer AND
+			n.name = 'unaccounted' JOIN v_request q ON q.id = b.request_id WHERE b.ns <> 0 AND q.type IS NOT NULL")" = 0 ] &&
+		"$EXITWALK" path --request 4 "$TMP/svm-qemu.exw" | grep -q 'VMM + waiting, not separated  *5940.585'
+}
+check "svm-qemu: time between QEMU's threads is a line of its own, and none of a known request is unaccounted" handed_on
 done_testing
