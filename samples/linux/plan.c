@@ -37,6 +37,9 @@ struct plan_step plan_step(enum plan_mode mode, unsigned i)
 		return (struct plan_step){4 + i, 8 * MIB + (uint64_t)i * 64 * KIB, 4 * KIB};
 	case PLAN_FILE_DIRECT:
 		return (struct plan_step){20, 0, 64 * KIB};
+	/* The second one finds its block: nothing is allocated, and nothing but its bytes is written. */
+	case PLAN_FILE_SMALL:
+		return (struct plan_step){22 + i, i * 512u, 512};
 	case PLAN_FILE_BUFFERED:
 		return (struct plan_step){21, 0, 64 * KIB};
 	case PLAN_MANY:

@@ -22,6 +22,7 @@
 	MODE(BATCH, "batch", false, 16, "16 * 4 KiB in flight together (io_submit)")               \
 	MODE(MANY, "many", false, 1000, "1000 writes by two processes, up to 4 each in flight")    \
 	MODE(FILE_DIRECT, "file-direct", true, 1, "64 KiB to a file, O_DIRECT")                    \
+	MODE(FILE_SMALL, "file-small", true, 2, "twice 512 B to one block of a file, O_DIRECT")    \
 	MODE(FILE_BUFFERED, "file-buffered", true, 1, "64 KiB to a file, then fsync")
 
 enum plan_mode {

@@ -23,7 +23,7 @@ for device in /dev/vdb /dev/sdb; do [ ! -b $device ] || break; done
 gunzip -c "$LINUX/disk.img.gz" | perl -e 'open(my $d, "+<", shift) or die; while (read(STDIN, my $b, 4096)) {
 	if ($b =~ /[^\0]/) { sysseek($d, $at // 0, 0); syswrite($d, $b) == 4096 or die; } $at += 4096; }' "$device"
 
-check "Linux runs with --guest-events and --host-functions" run_linux -w ew_modes=direct,file-direct \
+check "Linux runs with --guest-events and --host-functions" run_linux -w ew_modes=direct,file-small \
 	--guest-events --host-functions -d "$device,sync" -o "$w"
 [ ! -d /lab/out ] || cp "$w" /lab/out/guest_events.exw
 
@@ -84,11 +84,12 @@ check "512 bytes to the device: each step of the way, in order" in_order "$raw" 
 	'^block_bio_queue: 254:0 W[A-Z]* sector 2048 \+ 1' '^block_rq_insert: 254:0' '^kblockd_mod_delayed_work_on\(\)' \
 	'^hand-over: writer\[[0-9]+\] queued the work that kworker/[0-9:]+H\[[0-9]+\] now begins' \
 	"${down[@]}" "${up[@]}" '^sched_waking: writer' '^hand-over: .* woke writer\[[0-9]+\]' '^sys_exit: pwrite64 = 512' '^pwrite64 = 512'
-file=$(request 65536 'sector <> 4096')
-check "a write to a file on ext4: each step of the way, in order" in_order "$file" '^pwrite64\(3, 0x[0-9a-f]+, 65536, 0\)' \
-	'^submit_bio\(\)' '^block_bio_queue: 254:0 W[A-Z]* sector [0-9]+ \+ 128' '^blk_finish_plug\(\)' \
+file=$(request 512 'sector <> 2048')
+check "512 bytes to a file on ext4: each step of the way, in order" in_order "$file" '^pwrite64\(3, 0x[0-9a-f]+, 512, 512\)' \
+	'^sys_enter: pwrite64\(fd 3, 0x[0-9a-f]+, 512 bytes, offset 512\)' '^ext4_file_write_iter\(\)' '^__iomap_dio_rw\(\)' \
+	'^submit_bio\(\)' '^block_bio_queue: 254:0 W[A-Z]* sector [0-9]+ \+ 1$' '^blk_finish_plug\(\)' '^block_rq_insert: 254:0' \
 	"${down[@]:0:4}" '^entry_SYSCALL_64' '^ext4_file_write_iter\+' '^__iomap_dio_rw\+' '^virtio_queue_rqs?\+' "${down[@]:4}" \
-	"${up[@]}" '^iomap_dio_complete\(\)' '^sys_exit: pwrite64 = 65536' '^pwrite64 = 65536'
+	"${up[@]}" '^iomap_dio_complete\(\)' '^sys_exit: pwrite64 = 512' '^pwrite64 = 512'
 kickers() { # a kworker for the device, the writer itself for the file
 	local by
 	by=$(query "$w" "SELECT request_id, actor, text FROM v_step WHERE request_id IN (${raw:-0}, ${file:-0}) AND text LIKE 'vp_notify(%'")
@@ -143,6 +144,15 @@ check "the agent by hand: one at a time, ended and begun again, nothing left of 
 check "check: whole" whole "$w"
 check "what the second one sent is there: the write of its time" in_order "$(request 512 'sector = 2048')" \
 	'^sys_enter: pwrite64\(fd 3, 0x[0-9a-f]+, 512 bytes, offset 1048576\)' '^vp_notify\(\)' '^virtblk_done\(\)' '^sys_exit: pwrite64 = 512'
+transport() { # TRANSPORT NOTIFY: the port and the driver's way by another transport
+	new_disk "$TMP/hand.img"
+	run_linux -w ew_modes=direct --virtio "$1" --guest-events -d "$TMP/hand.img" -o "$w" && "$EXITWALK" check "$w" &&
+		[ "$(query "$w" "SELECT count(*) > 10 FROM v_exit WHERE device LIKE 'virtio-console0 %' AND space = 'MMIO'")" = 1 ] &&
+		in_order "$(request 512 'sector = 2048')" '^sys_enter: pwrite64' "^$2\\(\\)" '^KVM_RUN returns: KVM_EXIT_MMIO' \
+			'^virtblk_done\(\)' '^sys_exit: pwrite64 = 512'
+}
+check "modern PCI: the port with its messages, the driver's notify" transport modern vp_notify
+check "virtio-mmio" transport mmio vm_notify
 nothing() { # a guest without an agent
 	run_linux -w "ew_modes=none ew_agent=" --guest-events -d "$TMP/hand.img" -o "$w" >"$TMP/out" 2>&1
 	local status=$?
