@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -220,6 +221,23 @@ static int open_database(struct recording *r, const char *path, bool live, struc
 	return 0;
 }
 
+/*
+ * A journal beside a recording is of a commit in which its recorder, or --repair, was ended: who may only read
+ * gets an error from SQLite, who may write gets what there was before the commit. What fails here fails
+ * again when the recording is read, and is said then.
+ */
+static void undo_cut_commit(const char *path)
+{
+	char name[PATH_MAX + 16];
+	sqlite3 *db = NULL;
+
+	snprintf(name, sizeof(name), "%s-journal", path);
+	if (access(name, F_OK) == 0 &&
+		sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK)
+		sqlite3_exec(db, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
+	sqlite3_close(db);
+}
+
 int recording_open(struct recording *r, const char *path, struct err *e)
 {
 	bool live = false;
@@ -227,6 +245,8 @@ int recording_open(struct recording *r, const char *path, struct err *e)
 
 	memset(r, 0, sizeof(*r));
 	ret = check_file(path, &live, &r->older, e);
+	if (!ret && !live)
+		undo_cut_commit(path);
 	if (!ret)
 		ret = open_database(r, path, live, e);
 	if (ret)
