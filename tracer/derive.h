@@ -124,7 +124,6 @@ struct event_row {
 };
 
 #define EVENT_COLUMNS "id, ts, dur, kind, track, exit_id, a0, a1, a2, a3, a4, a5"
-#define EVENT_COLUMN_ID 0
 #define EVENT_COLUMN_TRACK 4
 void derive_read_event(sqlite3_stmt *row, struct event_row *ev);
 

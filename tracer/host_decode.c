@@ -15,7 +15,8 @@ struct format {
 	enum ew_kind kind;       /* 0: none of ours */
 	struct tep_format_field *arg[ARGS];
 	int element[ARGS]; /* which one of an array's elements, or -1: the whole field */
-	struct tep_format_field *vcpu;     /* vcpu_id */
+	struct tep_format_field *vcpu; /* vcpu_id */
+	struct tep_format_field *flags, *pid;
 	struct tep_format_field *extra[2]; /* bytes for the payload; names of tasks */
 	uint64_t skipped;
 	struct format *next; /* the one that was seen before it */
@@ -147,6 +148,8 @@ static void know(const struct host_decoder *d, struct format *f)
 		if (p->syscall)
 			syscall_args(f);
 	}
+	f->flags = tep_find_common_field(event, "common_flags");
+	f->pid = tep_find_common_field(event, "common_pid");
 	if (f->kind == EW_KVM_EXIT || f->kind == EW_KVM_ENTRY)
 		f->vcpu = find(event, "vcpu_id");
 	if (f->kind == EW_KVM_EXIT) {
@@ -347,6 +350,7 @@ static void guest_names(struct host_decoder *d, const struct format *f,
 bool host_decode(struct host_decoder *d, struct tep_record *record, struct host_event *ev)
 {
 	struct format *f = format_of(d, record);
+	uint32_t pid;
 	uint64_t v;
 
 	if (!f || !f->kind) {
@@ -357,9 +361,9 @@ bool host_decode(struct host_decoder *d, struct tep_record *record, struct host_
 	*ev = (struct host_event){.rec = {.ts = record->ts, .kind = (uint16_t)f->kind},
 		.vcpu = HOST_NO_VCPU,
 		.cpu = (uint16_t)record->cpu};
-	ev->flags = (uint8_t)tep_data_flags(d->tep, record);
-	ev->task = d->learn ? (uint32_t)tep_data_pid(d->tep, record)
-			    : task_of(tep_data_pid(d->tep, record), ev->cpu);
+	ev->flags = (uint8_t)value32(d, f->flags, record);
+	pid = value32(d, f->pid, record);
+	ev->task = d->learn ? pid : task_of((int)pid, ev->cpu);
 	for (int i = 0; i < ARGS; i++)
 		if (f->arg[i] && value(d, f->arg[i], f->element[i], record, &v)) {
 			ev->rec.a[i] = v;

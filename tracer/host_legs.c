@@ -148,56 +148,69 @@ static bool on_a_leg(const struct host_path *p, int64_t track, int64_t id)
 	return false;
 }
 
+/* The last event on the track of a leg. */
+struct last_on {
+	int64_t track;
+	struct event_row ev; /* kind 0: none so far */
+};
+
+static unsigned leg_tracks(const struct host_path *p, struct last_on *on)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->legs; i++) {
+		unsigned k = 0;
+
+		while (k < n && on[k].track != p->leg[i].track)
+			k++;
+		if (k == n)
+			on[n++] = (struct last_on){.track = p->leg[i].track};
+	}
+	return n;
+}
+
+/* An event of the path; before: the one in front of it on its track, which may not be part of it. */
+static int add_event(
+	struct host_maker *m, const struct event_row *ev, const struct event_row *before)
+{
+	struct host_path *p = &m->p;
+	int ret = derive_grow((void **)&p->ev, &p->cap, p->n, sizeof(*p->ev), m->e);
+
+	if (!ret)
+		ret = derive_grow((void **)&m->prior, &m->prior_cap, p->n, sizeof(*m->prior), m->e);
+	if (ret)
+		return ret;
+	m->prior[p->n] = *before;
+	p->ev[p->n++] = *ev;
+	return 0;
+}
+
 static int load_events(struct host_maker *m)
 {
 	struct host_path *p = &m->p;
-	struct event_row ev;
+	struct last_on on[HOST_LEGS];
+	unsigned n = leg_tracks(p, on);
 	int ret = 0;
 
 	p->n = 0;
-	sqlite3_bind_int64(m->range, 1, p->first.event);
+	sqlite3_bind_int64(m->range, 1, p->first.event - BEFORE_EVENTS + 1);
 	sqlite3_bind_int64(m->range, 2, p->last.event);
 	while (!ret && (ret = sql_step(m->range, m->e)) > 0) {
-		int64_t id = sqlite3_column_int64(m->range, EVENT_COLUMN_ID);
+		int64_t track = sqlite3_column_int64(m->range, EVENT_COLUMN_TRACK);
+		struct event_row ev;
+		unsigned k = 0;
 
 		ret = 0;
-		if (!on_a_leg(p, sqlite3_column_int64(m->range, EVENT_COLUMN_TRACK), id))
+		while (k < n && on[k].track != track)
+			k++;
+		if (k == n)
 			continue;
 		derive_read_event(m->range, &ev);
-		ret = derive_grow((void **)&p->ev, &p->cap, p->n, sizeof(*p->ev), m->e);
-		if (!ret)
-			p->ev[p->n++] = ev;
+		if (ev.id >= p->first.event && on_a_leg(p, track, ev.id))
+			ret = add_event(m, &ev, &on[k].ev);
+		on[k].ev = ev;
 	}
 	sqlite3_reset(m->range);
-	return ret;
-}
-
-/* Do two events lie on one leg? Then nothing of their track is between them but what the path has. */
-static bool on_one_leg(
-	const struct host_path *p, const struct event_row *a, const struct event_row *b)
-{
-	for (unsigned i = 0; a->track == b->track && i < p->legs; i++)
-		if (p->leg[i].track == a->track && a->id >= p->leg[i].from && b->id <= p->leg[i].to)
-			return true;
-	return false;
-}
-
-/* For each event of the path the one in front of it on the same track, which may not be part of it. */
-static int load_prior(struct host_maker *m)
-{
-	struct host_path *p = &m->p;
-	int ret = 0;
-
-	for (size_t i = 0; !ret && i < p->n; i++) {
-		ret = derive_grow((void **)&m->prior, &m->prior_cap, i, sizeof(*m->prior), m->e);
-		if (ret)
-			break;
-		if (i > 0 && on_one_leg(p, &p->ev[i - 1], &p->ev[i]))
-			m->prior[i] = p->ev[i - 1];
-		else
-			ret = look(m, m->before, p->ev[i].id, p->ev[i].track,
-				p->first.event - BEFORE_EVENTS, &m->prior[i]);
-	}
 	return ret;
 }
 
@@ -217,7 +230,5 @@ int host_find_path(struct host_maker *m)
 		ret = call_leg(m);
 	if (!ret && p->irq)
 		irq_legs(p);
-	if (!ret)
-		ret = load_events(m);
-	return ret ? ret : load_prior(m);
+	return ret ? ret : load_events(m);
 }

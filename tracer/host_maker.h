@@ -13,7 +13,7 @@ struct host_maker {
 	struct derive *d;
 	sqlite3 *db;
 	struct err *e;
-	sqlite3_stmt *range, *entry, *waking, *before;
+	sqlite3_stmt *range, *entry, *waking;
 	sqlite3_stmt *step, *request, *budget, *absent;
 	struct host_path p;
 	struct event_row *prior; /* by event of the path: the one in front of it on its track */

@@ -94,7 +94,6 @@ static int prepare_all(struct host_maker *m)
 				   " AND track = ?2 AND kind = ?3 ORDER BY id LIMIT 1"},
 		{&m->waking, EVENTS "id > ?1 AND id < ?2 AND track = ?3 AND a0 = ?4 AND kind = ?5"
 				    " ORDER BY id DESC LIMIT 1"},
-		{&m->before, EVENTS "id < ?1 AND id > ?3 AND track = ?2 ORDER BY id DESC LIMIT 1"},
 		{&m->step,
 			"INSERT INTO step(request_id, n, stage, layer, event_id, absent, from_event, what)"
 			" VALUES(?, ?, ?, ?, ?, ?, ?, ?)"},
@@ -117,8 +116,8 @@ static int prepare_all(struct host_maker *m)
 static int write_requests(struct derive *d, struct host_join *j)
 {
 	struct host_maker m = {.j = j, .d = d, .db = d->db, .e = d->e};
-	sqlite3_stmt **const all[] = {&m.range, &m.entry, &m.waking, &m.before, &m.step, &m.request,
-		&m.budget, &m.absent};
+	sqlite3_stmt **const all[] = {
+		&m.range, &m.entry, &m.waking, &m.step, &m.request, &m.budget, &m.absent};
 	int ret = prepare_all(&m);
 
 	if (!ret)
