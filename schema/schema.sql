@@ -96,7 +96,7 @@ CREATE TABLE entry_call(event_id INTEGER PRIMARY KEY, nr INTEGER NOT NULL, arg0 
 -- order, since one is of the guest's clock and both lie within its error.
 CREATE TABLE step(request_id INTEGER NOT NULL, n INTEGER NOT NULL, stage INTEGER NOT NULL,
 	layer INTEGER NOT NULL, what TEXT NOT NULL, event_id INTEGER, frame INTEGER, absent INTEGER,
-	from_event INTEGER, uncertain INTEGER, PRIMARY KEY(request_id, n)) WITHOUT ROWID;
+	from_event INTEGER, uncertain INTEGER, aside INTEGER, PRIMARY KEY(request_id, n)) WITHOUT ROWID;
 CREATE TABLE absent(id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE budget(request_id INTEGER NOT NULL, layer INTEGER NOT NULL, ns INTEGER NOT NULL,
 	PRIMARY KEY(request_id, layer)) WITHOUT ROWID;

@@ -88,8 +88,8 @@ FROM guest_event g JOIN event e ON e.id = g.event_id LEFT JOIN track t ON t.id =
 
 -- Steps of one request, in order. The text of markers, exits, frames and instructions is richer here
 -- than in v_event, since what was derived from them is known.
-CREATE VIEW v_step(request_id, n, stage, layer, actor, ts_ns, dur_ns, evidence, text, uncertain, error_ns)
-AS
+CREATE VIEW v_step(request_id, n, stage, layer, actor, ts_ns, dur_ns, evidence, text, uncertain, error_ns,
+	aside) AS
 SELECT s.request_id, s.n, s.stage,
 	(SELECT name FROM enum_name WHERE enum = 'layer' AND value = s.layer),
 	CASE WHEN s.what IN ('event', 'handover') THEN CASE WHEN e.kind >= 200 THEN
@@ -158,5 +158,29 @@ SELECT s.request_id, s.n, s.stage,
 		ELSE (SELECT text FROM absent WHERE id = s.absent) END,
 	coalesce(s.uncertain, 0),
 	CASE WHEN e.kind >= 200 AND s.what IN ('event', 'handover') THEN
-		(SELECT error FROM guest_event WHERE event_id = e.id) END
+		(SELECT error FROM guest_event WHERE event_id = e.id) END,
+	s.aside
 FROM step s LEFT JOIN event e ON e.id = s.event_id LEFT JOIN track t ON t.id = e.track;
+
+-- An exit is told by its kvm_exit (kind 101); one that no kvm_exit told by its return from KVM_RUN (kind 2).
+CREATE VIEW v_aside(request_id, aside, first_n, last_n, steps, exits, t0_ns, t1_ns, evidence, text) AS
+SELECT a.request_id, a.aside, a.n0, a.n1, a.steps, a.exits, a.t0, a.t1,
+	printf('event %d to %d', a.ev0, a.ev1),
+	CASE WHEN a.exits = 0 THEN '' ELSE
+		printf('%d exit%s: ', a.exits, CASE a.exits WHEN 1 THEN '' ELSE 's' END) ||
+		(SELECT group_concat(CASE k WHEN 1 THEN name ELSE printf('%d %s', k, name) END, ', ')
+		FROM (SELECT count(*) AS k, name FROM
+			(SELECT (SELECT coalesce(v.hw_reason_name, v.kvm_reason_name, 'reason not recorded') ||
+					coalesce(' (' || v.device || ')', '') FROM v_exit v WHERE v.id = e.a0) AS name
+			FROM step s JOIN event e ON e.id = s.event_id
+			WHERE s.request_id = a.request_id AND s.n BETWEEN a.n0 AND a.n1 AND s.what = 'event' AND (e.kind = 101 OR
+				e.kind = 2 AND NOT EXISTS (SELECT 1 FROM vm_exit x WHERE x.id = e.a0 AND x.isa IS NOT NULL)))
+			GROUP BY name ORDER BY k DESC, name)) || '; ' END ||
+	printf('%d step%s', a.steps, CASE a.steps WHEN 1 THEN '' ELSE 's' END)
+FROM (SELECT s.request_id, s.aside, min(s.n) AS n0, max(s.n) AS n1, count(*) AS steps,
+		sum(s.what = 'event' AND (e.kind = 101 OR e.kind = 2 AND
+			NOT EXISTS (SELECT 1 FROM vm_exit x WHERE x.id = e.a0 AND x.isa IS NOT NULL))) AS exits,
+		min(CASE WHEN s.what = 'event' THEN e.ts END) AS t0, max(CASE WHEN s.what = 'event' THEN e.ts END) AS t1,
+		min(s.event_id) AS ev0, max(s.event_id) AS ev1
+	FROM step s JOIN event e ON e.id = s.event_id WHERE s.aside IS NOT NULL
+	GROUP BY s.request_id, s.aside) a;

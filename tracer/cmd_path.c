@@ -9,18 +9,20 @@
 #include "reader.h"
 #include "sql.h"
 
-enum { KEY_ALL = READER_OWN_KEYS };
+enum { KEY_ALL = READER_OWN_KEYS, KEY_ASIDES };
 
 struct args {
 	struct reader_args reader;
 	int64_t request; /* 0: the first write */
-	bool all;
+	bool all, asides;
 };
 
 static const struct argp_option options[] = {
 	{"request", 'r', "N", 0, "the request with this number (default: the guest's first write)",
 		0},
 	{"all", KEY_ALL, NULL, 0, "every request, one after the other", 0},
+	{"asides", KEY_ASIDES, NULL, 0,
+		"every step of what happens aside; else one line for those in a row", 0},
 	READER_OPTION_JSON,
 	READER_OPTION_ASCII,
 	{0},
@@ -41,6 +43,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_ALL:
 		a->all = true;
 		return 0;
+	case KEY_ASIDES:
+		a->asides = true;
+		return 0;
 	default:
 		return reader_parse(key, arg, state, &a->reader);
 	}
@@ -53,7 +58,8 @@ static const struct argp argp = {options, parse, "FILE",
 	" Evidence: #N is row N of the table event; \"#N frame K\" is frame K of the stack copied by"
 	" event N; \"exit N insn\" the instruction of row N of vm_exit. A line in front of steps names who does them,"
 	" where there are several: a thread, or a task or interrupt of the guest. ~: the step may have happened before"
-	" the one above it, since their clocks agree no better.",
+	" the one above it, since their clocks agree no better. Asides are exits in which nothing of"
+	" the request happens: timers, other devices. With --json every step is there, column aside tells which.",
 	NULL, NULL, NULL};
 
 /* The guest's first write(2) that reached the disk; without one, whatever comes nearest. */
@@ -69,7 +75,8 @@ static int first_write(sqlite3 *db, int64_t *request, struct err *e)
 static int one_request(sqlite3 *db, const struct args *a, const struct textout *o, struct json *j,
 	int64_t request, struct err *e)
 {
-	return a->reader.json ? path_json(db, j, request, e) : path_text(db, o, request, e);
+	return a->reader.json ? path_json(db, j, request, e)
+			      : path_text(db, o, request, a->asides, e);
 }
 
 static int every_request(

@@ -519,6 +519,21 @@ static void find_return(struct writer *w)
 	}
 }
 
+/* The exit at whose end the interrupt was injected. */
+static void find_delivery(struct writer *w)
+{
+	struct guest_side *g = &w->guest;
+	const struct request *r = w->r;
+
+	if (g->irq == NO_INDEX || !r->irq.event)
+		return;
+	for (size_t i = g->irq; i-- > 0 && w->ev[i].id > r->irq.event;)
+		if (w->ev[i].track == w->ev[g->irq].track && w->ev[i].kind == EW_KVM_INJ_VIRQ) {
+			g->deliver = w->ev[i].exit_id;
+			return;
+		}
+}
+
 /* --- all of it -------------------------------------------------------------------------------- */
 
 static void find_tasks(struct writer *w)
@@ -566,7 +581,7 @@ int derive_guest_load(struct writer *w)
 	find_handover(w);
 	mark_completion(w);
 	find_return(w);
-	g->deliver = derive_guest_delivers(w);
+	find_delivery(w);
 	return 0;
 }
 

@@ -15,13 +15,6 @@ int derive_guest_put(struct writer *w, size_t i);
 int derive_guest_front(struct writer *w);
 /* The earliest of the guest's events that is the request's; `from` if that is earlier. */
 int64_t derive_guest_from(const struct writer *w, int64_t from);
-/* Has that exit, by the guest's own events, nothing to do with the request? Then it is no stage of its path, and
- * of the carrier's vCPU only kvm_exit and the return are steps. */
-bool derive_guest_foreign(const struct writer *w, int64_t exit);
-/* Is ev[i], on the carrier's vCPU, of such an exit, and not one of those steps? */
-bool derive_guest_passes(const struct writer *w, size_t i);
-/* The exit at whose end the request's interrupt is injected; 0: not known. */
-int64_t derive_guest_delivers(const struct writer *w);
 void derive_guest_free(struct guest_side *g);
 
 /* The guest's part of who carries a request (derive_carriers); each returns true if it knew. */

@@ -6,7 +6,6 @@
 #include "derive_host.h"
 
 #include "derive_guest.h"
-#include "derive_guest_steps.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -242,11 +241,50 @@ bool derive_host_concerns(struct writer *w, const struct event_row *ev)
 		return true;
 	if (r->irq.event && delivery_concerns(w, ev))
 		return true;
-	return ev->track == carrier && derive_is_vcpu(w->d, carrier) &&
-	       !derive_guest_passes(w, (size_t)(ev - w->ev));
+	return ev->track == carrier && derive_is_vcpu(w->d, carrier);
 }
 
-int64_t derive_exit_of(const struct writer *w, size_t i)
+int64_t derive_host_vector(const struct writer *w)
+{
+	for (size_t i = 0; w->r->irq.event && i < w->n; i++)
+		if (w->ev[i].kind == EW_KVM_APIC_ACCEPT_IRQ && irq_concerns(w, &w->ev[i]))
+			return w->ev[i].a[3];
+	return -1;
+}
+
+/* An interrupt on its way to the guest, or ended by it: is it the request's? */
+static bool is_its(const struct writer *w, const struct event_row *ev, int64_t vector, int64_t its)
+{
+	const struct request *r = w->r;
+
+	if (!r->irq.event || ev->id < r->irq.event)
+		return false;
+	return its >= 0 ? vector == its : !r->ack_end.event || ev->id < r->ack_end.event;
+}
+
+bool derive_host_own(const struct writer *w, const struct event_row *ev, int64_t vector)
+{
+	if (is_block(ev->kind))
+		return knows_sector(&w->side, ev->a[1]);
+	switch (ev->kind) {
+	case EW_KVM_SET_IRQ:
+	case EW_KVM_MSI_SET_IRQ:
+		return irq_concerns(w, ev);
+	case EW_KVM_APIC_ACCEPT_IRQ:
+		return irq_concerns(w, ev) || is_its(w, ev, ev->a[3], vector);
+	case EW_KVM_INJ_VIRQ:
+		return is_its(w, ev, ev->a[0], vector);
+	case EW_KVM_EOI:
+		return is_its(w, ev, ev->a[1], vector);
+	case EW_SCHED_WAKING:
+		return sched_concerns(w, ev);
+	default:
+		return false;
+	}
+}
+
+/* The exit that ev[i] is part of; a function in front of kvm_exit belongs to the exit that follows. 0: none. */
+static int64_t exit_of(const struct writer *w, size_t i)
 {
 	const int64_t track = w->ev[i].track;
 
@@ -263,11 +301,10 @@ int derive_host_stage(const struct writer *w, const struct event_row *ev)
 	bool function = ev->kind == EW_HOST_FUNC || ev->kind == EW_HOST_FUNC_EXIT;
 	int stage = steps_kind_stage(ev->kind);
 
-	if (ev->kind == EW_KVM_EXIT && derive_guest_foreign(w, ev->exit_id))
-		return w->stage ?: stage;
-	if (function && (w->stage == 2 || w->stage == 9) && !ev->exit_id)
-		/* The guest has stopped, and kvm_exit is about to say so. */
-		return w->handler && derive_exit_of(w, (size_t)(ev - w->ev)) == w->handler ? 9 : 3;
+	/* The guest has stopped, and kvm_exit is about to say so. */
+	if (function && !ev->exit_id &&
+		(w->stage == 2 || w->stage == 9 || w->shown.kind == EW_KVM_ENTRY))
+		return w->handler && exit_of(w, (size_t)(ev - w->ev)) == w->handler ? 9 : 3;
 	/* An interrupt in front of the request's own is another one's, a timer's: it only costs an exit. */
 	if ((stage == 7 || stage == 9) && (!w->r->irq.event || ev->id < w->r->irq.event))
 		return 3;

@@ -17,8 +17,11 @@ void derive_host_note(struct writer *w, const struct event_row *ev);
 /* Is this event of the host's tracepoints a step of the request? */
 bool derive_host_concerns(struct writer *w, const struct event_row *ev);
 
-/* The exit that ev[i] is part of; a function in front of kvm_exit belongs to the exit that follows. 0: none. */
-int64_t derive_exit_of(const struct writer *w, size_t i);
+/* Does it say what becomes of the request, whose interrupt has that vector (-1: it is not known)? What else a
+ * vCPU does while it carries the request does not. */
+bool derive_host_own(const struct writer *w, const struct event_row *ev, int64_t vector);
+/* The vector of the request's interrupt: the first one that a local APIC took in when it was raised; -1: not seen. */
+int64_t derive_host_vector(const struct writer *w);
 
 /* The stage of a tracepoint that stands in no exit of the path's. */
 int derive_host_stage(const struct writer *w, const struct event_row *ev);

@@ -28,14 +28,31 @@ int steps_kind_stage(int64_t kind)
 int steps_put(struct writer *w, int stage, int layer, const char *what, int64_t event,
 	int64_t frame, int64_t absent, int64_t from_event)
 {
-	int64_t uncertain = w->uncertain ? 1 : SQL_NULL;
+	int ret = derive_grow(
+		(void **)&w->step, &w->steps_cap, (size_t)w->steps, sizeof(*w->step), w->d->e);
 
+	if (ret)
+		return ret;
+	w->step[w->steps++] = (struct step_row){what, stage, layer, event, frame, absent,
+		from_event, w->uncertain ? 1 : SQL_NULL, SQL_NULL};
 	w->stage = stage;
 	w->uncertain = false;
-	sqlite3_bind_text(w->insert_step, 10, what, -1, SQLITE_STATIC);
-	return sql_insert(w->insert_step, w->d->e, 9,
-		(int64_t[]){w->r->id, ++w->steps, stage, layer, event, frame, absent, from_event,
-			uncertain});
+	return 0;
+}
+
+static int insert_steps(struct writer *w)
+{
+	int ret = 0;
+
+	for (int64_t i = 0; !ret && i < w->steps; i++) {
+		const struct step_row *s = &w->step[i];
+
+		sqlite3_bind_text(w->insert_step, 11, s->what, -1, SQLITE_STATIC);
+		ret = sql_insert(w->insert_step, w->d->e, 10,
+			(int64_t[]){w->r->id, i + 1, s->stage, s->layer, s->event, s->frame,
+				s->absent, s->from_event, s->uncertain, s->aside});
+	}
+	return ret;
 }
 
 /* Could it have happened in front of the event that was shown before? One of the two is of the guest's clock. */
@@ -180,7 +197,10 @@ int steps_request(struct writer *w)
 	const struct notify *n = r->notify == NO_INDEX ? NULL : &w->d->notify[r->notify];
 	const struct guest_rq *rq = r->rq == NO_INDEX ? NULL : &w->d->guest->rq[r->rq];
 	int64_t ns[EW_LAYER_MAX + 1];
-	int ret;
+	int ret = insert_steps(w);
+
+	if (ret)
+		return ret;
 
 	if (how_text(r->call_how))
 		sqlite3_bind_text(w->insert_request, 31, how_text(r->call_how), -1, SQLITE_STATIC);
@@ -255,7 +275,7 @@ int steps_prepare(struct writer *w)
 	if (!ret)
 		ret = sql_prepare(w->d->db, &w->insert_step, w->d->e,
 			"INSERT INTO step(request_id, n, stage, layer, event_id, frame, absent,"
-			" from_event, uncertain, what) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+			" from_event, uncertain, aside, what) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	if (!ret)
 		ret = sql_prepare(w->d->db, &w->insert_request, w->d->e,
 			"INSERT INTO request(id, device, queue, head, type, sector, bytes, descriptors,"
@@ -277,6 +297,7 @@ void steps_finish(struct writer *w)
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		sqlite3_finalize(*all[i]);
 	free(w->ev);
+	free(w->step);
 	free(w->side.lead);
 	derive_guest_free(&w->guest);
 }

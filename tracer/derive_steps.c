@@ -16,8 +16,7 @@ static bool in_kick(const struct writer *w, const struct event_row *ev)
 	return w->kick && in_exit(ev, w->kick->track, w->kick->exit_id);
 }
 
-/* It carries the request's number, or was done for this request among others. */
-static bool names_it(const struct writer *w, const struct event_row *ev)
+bool steps_names(const struct writer *w, const struct event_row *ev)
 {
 	const struct request *r = w->r;
 	const int64_t shared[] = {r->wake.event,
@@ -59,14 +58,14 @@ static bool concerns(struct writer *w, const struct event_row *ev)
 		return derive_host_concerns(w, ev);
 	if (begins_call(w, ev))
 		return true;
-	if (derive_numbered(ev->kind) || names_it(w, ev))
-		return names_it(w, ev);
+	if (derive_numbered(ev->kind) || steps_names(w, ev))
+		return steps_names(w, ev);
 	if (in_kick(w, ev) || in_exit(ev, w->r->ack_track, w->r->ack_exit))
 		return true;
 	if (ev->track != w->carriers.at[w->carrier].track)
 		return false;
 	if (derive_is_vcpu(w->d, ev->track))
-		return !derive_guest_passes(w, (size_t)(ev - w->ev));
+		return true;
 	return ev->kind == EW_LOST || ev->kind == EW_LOCK_WAIT ||
 	       (ev->kind == EW_GUEST_ERROR && w->current == w->r->id);
 }
@@ -237,8 +236,6 @@ static int put_led(struct writer *w, size_t i)
 	if (!run_exit || run_exit == LEAD_DONE)
 		return 0;
 	w->side.lead[--run_exit] = LEAD_DONE;
-	if (derive_guest_foreign(w, w->ev[run_exit].exit_id))
-		return 0;
 	if (in_kick(w, &w->ev[run_exit]))
 		return put_kick_guest(w, run_exit);
 	if (w->kicked && is_handler(w, run_exit))
@@ -255,6 +252,20 @@ static bool has_returned(const struct writer *w, const struct event_row *ev)
 	       w->r->used.event && c->sys_exit.event > w->r->used.event;
 }
 
+/*
+ * The stage of a tracepoint: what follows the call's return is the process's, and up to the first entry of the path the call has not begun.
+ */
+static int host_stage(const struct writer *w, const struct event_row *ev)
+{
+	int kind = steps_kind_stage(ev->kind);
+
+	if (has_returned(w, ev))
+		return 9;
+	if (w->stage == 1 && !w->kicked && (kind == 0 || kind == 7 || kind == 9))
+		return 1;
+	return derive_host_stage(w, ev);
+}
+
 /* Any other exit: one of the interrupt handler's is stage 9, the rest 4 and 8. */
 static int put_other_event(struct writer *w, size_t i)
 {
@@ -262,18 +273,14 @@ static int put_other_event(struct writer *w, size_t i)
 	bool handler;
 	int ret = 0;
 
-	if (ev->kind == EW_RUN_EXIT && derive_guest_foreign(w, ev->exit_id))
-		return steps_event(w, has_returned(w, ev) ? 9 : w->stage ?: 4, ev);
 	if (ev->kind == EW_RUN_EXIT && w->kicked && is_handler(w, i))
 		w->handler = ev->a[0];
 	handler = w->handler && w->handler == ev->exit_id;
 	w->acked |= handler;
 	if (ev->kind == EW_RUN_EXIT && w->side.lead[i] != LEAD_DONE)
 		ret = steps_guest_side(w, w->kicked ? 9 : 2, i, false);
-	/* They have stages of their own; what follows the call's return is the process's. */
 	if (ret || (derive_is_host(ev->kind) && !handler))
-		return ret ? ret
-			   : steps_event(w, has_returned(w, ev) ? 9 : derive_host_stage(w, ev), ev);
+		return ret ? ret : steps_event(w, host_stage(w, ev), ev);
 	return steps_event(w, handler ? 9 : ev->kind == EW_RUN_ENTER ? 8 : 4, ev);
 }
 
@@ -298,7 +305,7 @@ static int put_one(struct writer *w, size_t i)
 		return 0; /* steps_guest_side puts it where it says who ran */
 	if (in_kick(w, ev))
 		return put_kick_event(w, i);
-	if (names_it(w, ev))
+	if (steps_names(w, ev))
 		return put_named_event(w, ev);
 	if (begins_call(w, ev) || (ev->kind == EW_RUN_ENTER && i == w->in_front))
 		return steps_event(w, w->stage == 1 ? 1 : 8, ev);
@@ -308,7 +315,7 @@ static int put_one(struct writer *w, size_t i)
 	if (ev->kind == EW_RUN_EXIT || ev->exit_id)
 		return put_other_event(w, i);
 	if (derive_is_host(ev->kind))
-		return steps_event(w, derive_host_stage(w, ev), ev);
+		return steps_event(w, host_stage(w, ev), ev);
 	if (!derive_is_vcpu(w->d, ev->track))
 		return steps_event(w, w->thread_stage, ev);
 	return steps_event(w, steps_kind_stage(ev->kind) ?: w->stage, ev);
@@ -512,6 +519,8 @@ static int one_request(struct writer *w)
 		ret = put_middle(w, w->n - !!last);
 	if (!ret)
 		ret = put_end(w, last);
+	if (!ret)
+		ret = derive_asides(w);
 	return ret ? ret : steps_request(w);
 }
 

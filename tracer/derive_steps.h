@@ -37,6 +37,12 @@ struct guest_side {
 	int64_t read_from, read_to;
 };
 
+/* A row of step; SQL_NULL: none. */
+struct step_row {
+	const char *what;
+	int64_t stage, layer, event, frame, absent, from_event, uncertain, aside;
+};
+
 #define LEAD_DONE SIZE_MAX /* of a run_exit: the guest's side of its exit was put before */
 
 struct writer {
@@ -50,7 +56,9 @@ struct writer {
 	struct carriers carriers;
 	struct event_row *ev; /* the kick in front of the window (where there is one), the window */
 	size_t n, cap, in_front;
+	struct step_row *step; /* the request's, up to now */
 	int64_t steps, exits;
+	size_t steps_cap;
 	struct event_row shown; /* the last event that is a step; id 0: none yet */
 	bool uncertain;   /* the next step and the one before it may have come in the other order */
 	size_t carrier;   /* index in carriers, at the event that is looked at */
@@ -76,6 +84,9 @@ void derive_carriers(const struct writer *w, struct carriers *c);
 void derive_budget(
 	const struct writer *w, const struct event_row *ev, size_t n, int64_t ns[EW_LAYER_MAX + 1]);
 
+/* step.aside of all steps that were put: derive_aside.c. */
+int derive_asides(struct writer *w);
+
 int steps_prepare(struct writer *w);
 void steps_finish(struct writer *w);
 
@@ -88,7 +99,9 @@ int steps_marker(struct writer *w, int stage, int64_t event);
 int steps_traced(struct writer *w, int stage, int64_t event);
 /* What the guest was doing at an exit: frames and instruction. must_have: what is missing is said. */
 int steps_guest_side(struct writer *w, int stage, size_t run_exit, bool must_have);
-/* Row and budget of the request. */
+/* Does it carry the request's number, or was it done for this request among others? */
+bool steps_names(const struct writer *w, const struct event_row *ev);
+/* The steps, and row and budget of the request. */
 int steps_request(struct writer *w);
 /* stage of a kind of event; 0: none */
 int steps_kind_stage(int64_t kind);

@@ -71,8 +71,14 @@ int path_json(sqlite3 *db, struct json *j, int64_t request, struct err *e)
 	if (!ret)
 		ret = put_rows(db, j, "steps",
 			"SELECT s.n, s.stage, s.layer, s.actor, s.ts_ns, s.ts_ns - q.t_first AS t_ns,"
-			" s.dur_ns, s.evidence, s.text, s.uncertain, s.error_ns FROM v_step s JOIN request q ON q.id = s.request_id"
+			" s.dur_ns, s.evidence, s.text, s.uncertain, s.error_ns, s.aside"
+			" FROM v_step s JOIN request q ON q.id = s.request_id"
 			" WHERE s.request_id = ?1 ORDER BY s.n",
+			request, e);
+	if (!ret)
+		ret = put_rows(db, j, "asides",
+			"SELECT v.aside, v.first_n, v.last_n, v.steps, v.exits, v.t0_ns, v.t1_ns,"
+			" v.evidence, v.text FROM v_aside v WHERE v.request_id = ?1 ORDER BY v.aside",
 			request, e);
 	if (!ret)
 		ret = put_rows(db, j, "budget",

@@ -56,16 +56,6 @@ static inline void guest(
 	guest(t, ts, pid, flags, EW_GUEST_##kind, (int64_t[6]){__VA_ARGS__})
 #define FUNC(t, ts, pid, flags, name) GUEST(t, ts, pid, flags, FUNC, FN_##name, FN_NONE)
 
-/* An event of the host's tracepoints, in that exit (0: none). */
-#define HOST(t, ts, exit_id, kind, ...)                                                            \
-	do {                                                                                       \
-		int64_t in = (t)->in_exit[(t)->track];                                             \
-                                                                                                   \
-		(t)->in_exit[(t)->track] = exit_id;                                                \
-		EMIT(t, ts, kind, __VA_ARGS__);                                                    \
-		(t)->in_exit[(t)->track] = in;                                                     \
-	} while (0)
-
 static inline int open_guest(void **state)
 {
 	int ret = open_threads(state);

@@ -111,6 +111,16 @@ static inline void emit(struct tape *t, int64_t ts, int kind, const int64_t a[6]
 
 #define EMIT(t, ts, kind, ...) emit(t, ts, EW_##kind, (int64_t[6]){__VA_ARGS__})
 
+/* An event of the host's tracepoints, in that exit (0: none). */
+#define HOST(t, ts, exit_id, kind, ...)                                                            \
+	do {                                                                                       \
+		int64_t in = (t)->in_exit[(t)->track];                                             \
+                                                                                                   \
+		(t)->in_exit[(t)->track] = exit_id;                                                \
+		EMIT(t, ts, kind, __VA_ARGS__);                                                    \
+		(t)->in_exit[(t)->track] = in;                                                     \
+	} while (0)
+
 static inline void run_enter(struct tape *t, int64_t ts)
 {
 	int64_t ended = t->in_exit[t->track];

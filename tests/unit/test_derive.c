@@ -278,8 +278,8 @@ static void other_exits_in_the_window(void **state)
 		"="
 		" s.event_id JOIN event_kind k ON k.id = e.kind WHERE s.what = 'event' AND"
 		" (e.ts BETWEEN 1200 AND 1700 OR e.ts BETWEEN 3100 AND 3700) ORDER BY s.n",
-		"4 run_exit 1500\n4 dispatch 1510\n4 dispatch_end 1520\n8 run_enter 1600\n"
-		"4 run_exit 3500\n8 run_enter 3600\n");
+		"1 run_exit 1500\n1 dispatch 1510\n1 dispatch_end 1520\n1 run_enter 1600\n"
+		"8 run_exit 3500\n8 run_enter 3600\n");
 	/* Every event of the window is a step. */
 	expect_lines(t,
 		"SELECT e.id FROM event e, request q WHERE e.ts BETWEEN q.t_first AND q.t_last AND "

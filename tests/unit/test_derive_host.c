@@ -2,16 +2,6 @@
 /* The host's tracepoints in the path of a request: where they stand, what they make known, whose time it is. */
 #include "tests/unit/derive_tape.h"
 
-/* An event of the tracepoints on vCPU 0, in that exit (0: none). */
-#define HOST(t, ts, exit_id, kind, ...)                                                            \
-	do {                                                                                       \
-		int64_t was = (t)->in_exit[1];                                                     \
-                                                                                                   \
-		(t)->in_exit[1] = exit_id;                                                         \
-		EMIT(t, ts, kind, __VA_ARGS__);                                                    \
-		(t)->in_exit[1] = was;                                                             \
-	} while (0)
-
 #define TRACED "block_bio_queue block_rq_issue"
 
 static void blocks(struct tape *t, int64_t exit_id)
@@ -272,8 +262,8 @@ static void a_timer_in_between(void **state)
 	derive(t);
 	expect_lines(t,
 		"SELECT stage || ' ' || text FROM v_step WHERE request_id = 1 AND text LIKE 'kvm_%vector%' ORDER BY n",
-		"3 kvm_apic_accept_irq: APIC 0, vector 236\n"
-		"3 kvm_inj_virq: vector 236\n"
+		"8 kvm_apic_accept_irq: APIC 0, vector 236\n"
+		"8 kvm_inj_virq: vector 236\n"
 		"3 kvm_eoi: APIC 0, vector 236\n"
 		"8 kvm_inj_virq: vector 43\n"
 		"9 kvm_eoi: APIC 0, vector 43\n");

@@ -210,7 +210,10 @@ static void public_columns(void **state)
 			"id,device,type,sector,bytes,status,t_first_ns,t_last_ns,exits,pid,comm,"
 			"syscall,call_how,kick,thread"},
 		{"v_step",
-			"request_id,n,stage,layer,actor,ts_ns,dur_ns,evidence,text,uncertain,error_ns"},
+			"request_id,n,stage,layer,actor,ts_ns,dur_ns,evidence,text,uncertain,error_ns,"
+			"aside"},
+		{"v_aside",
+			"request_id,aside,first_n,last_n,steps,exits,t0_ns,t1_ns,evidence,text"},
 		{"v_loss", "source,ts0_ns,ts1_ns,n"},
 		{"v_meta", "key,value"},
 		{"v_event",
@@ -230,14 +233,26 @@ static void public_columns(void **state)
 	sqlite3_close(db);
 }
 
+struct plan {
+	const char *query;
+	char made[32]; /* a sub-select's rows, which the plan has made before */
+};
+
 static int no_scan(void *ctx, int n, char **value, char **name)
 {
+	struct plan *p = ctx;
+
 	(void)name;
 	/* Walking all of a table; "SCAN CONSTANT ROW" and the like touch none. */
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
+		if (value[i] && (sscanf(value[i], "CO-ROUTINE %31s", p->made) == 1 ||
+					sscanf(value[i], "MATERIALIZE %31s", p->made) == 1))
+			continue;
 		if (value[i] && strncmp(value[i], "SCAN ", 5) == 0 &&
-			strncmp(value[i], "SCAN C", 6))
-			fail_msg("%s: %s", (const char *)ctx, value[i]);
+			strncmp(value[i], "SCAN C", 6) && strncmp(value[i], "SCAN (sub", 9) &&
+			strcmp(value[i] + 5, p->made))
+			fail_msg("%s: %s", p->query, value[i]);
+	}
 	return 0;
 }
 
@@ -247,6 +262,8 @@ static void look_ups_by_id(void **state)
 	static const char *const query[] = {
 		"SELECT * FROM v_step WHERE request_id = 5",
 		"SELECT * FROM v_step WHERE request_id = 5 AND n BETWEEN 3 AND 9",
+		"SELECT * FROM v_aside WHERE request_id = 5",
+		"SELECT * FROM v_aside WHERE request_id = 5 AND aside = 2",
 		"SELECT * FROM v_event WHERE id BETWEEN 5 AND 9",
 		"SELECT * FROM v_event WHERE id >= 5 ORDER BY id LIMIT 50",
 		"SELECT * FROM v_event WHERE id <= 5 ORDER BY id DESC LIMIT 50",
@@ -263,9 +280,10 @@ static void look_ups_by_id(void **state)
 	(void)state;
 	assert_int_equal(derive_all(db, &e), 0); /* builds the indexes */
 	for (size_t i = 0; i < sizeof(query) / sizeof(query[0]); i++) {
+		struct plan p = {.query = query[i]};
+
 		snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s", query[i]);
-		assert_int_equal(sqlite3_exec(db, sql, no_scan, (void *)(uintptr_t)query[i], NULL),
-			SQLITE_OK);
+		assert_int_equal(sqlite3_exec(db, sql, no_scan, &p, NULL), SQLITE_OK);
 	}
 	sqlite3_close(db);
 }
