@@ -175,6 +175,7 @@ void model_close(struct model *m)
 		return;
 	for (int i = 0; i < Q_MAX; i++)
 		sqlite3_finalize(m->stmt[i]);
+	free(m->aside);
 	free(m->win.row);
 	free(m->win.request);
 	free(m);
@@ -228,8 +229,8 @@ int64_t model_delta(const struct model *m, int rel)
 	if (!r || r->ts == MODEL_NONE)
 		return MODEL_NONE;
 	for (int i = rel - 1; (before = model_row(m, i)) != NULL; i--)
-		if (before->ts != MODEL_NONE)
-			return r->ts - before->ts;
+		if (before->end != MODEL_NONE)
+			return r->ts - before->end;
 	return MODEL_NONE;
 }
 
@@ -251,6 +252,9 @@ const char *model_position(const struct model *m, char *buf, size_t size)
 
 	if (!r)
 		snprintf(buf, size, "nothing recorded");
+	else if (m->mode == MODEL_PATH && r->what == WHAT_ASIDE)
+		snprintf(buf, size, "steps %lld-%lld/%lld", (long long)r->id, (long long)r->last,
+			(long long)m->last_step);
 	else if (m->mode == MODEL_PATH)
 		snprintf(buf, size, "step %lld/%lld", (long long)r->id, (long long)m->last_step);
 	else if (m->mode == MODEL_TIMELINE)
@@ -271,7 +275,7 @@ unsigned model_percent(const struct model *m)
 		       : m->mode == MODEL_TIMELINE ? m->last_event
 						   : m->last_request;
 
-	if (!r || last <= first || r->id >= last)
+	if (!r || last <= first || r->last >= last)
 		return r ? 100 : 0;
 	return (unsigned)((double)(r->id - first) * 100.0 / (double)(last - first));
 }

@@ -27,18 +27,21 @@ enum model_mode {
 	MODEL_MODES
 };
 
-enum model_what { WHAT_EVENT, WHAT_FRAME, WHAT_INSN, WHAT_HANDOVER, WHAT_ABSENT };
+enum model_what { WHAT_EVENT, WHAT_FRAME, WHAT_INSN, WHAT_HANDOVER, WHAT_ABSENT, WHAT_ASIDE };
 
 /* One line of the list that the cursor is in: a step, an event or a request, by its key. */
 struct row {
-	int64_t id; /* step.n, event.id or request.id */
+	int64_t id;   /* step.n, event.id or request.id */
+	int64_t last; /* WHAT_ASIDE: the last of the steps that it stands for */
 	enum model_what what;
 	int stage, layer;
 	int64_t event, frame; /* the evidence; MODEL_NONE without */
 	int64_t ts, dur;      /* ns; MODEL_NONE where nothing was measured */
+	int64_t end;          /* WHAT_ASIDE: the time of its last step; else ts */
 	int64_t kind, exit_id;
 	char track[20];        /* who it happened on, "" if nobody says */
 	char actor[40];        /* the same, or whom the guest's kernel ran there */
+	bool aside;            /* nothing of the request happens there */
 	bool uncertain;        /* it may have come before the row in front */
 	char text[MODEL_TEXT]; /* as recorded: untrusted, see text_next() */
 };
@@ -125,6 +128,16 @@ bool model_next_request(struct model *m, int dir);
 bool model_stage(struct model *m, int stage);
 bool model_goto_request(struct model *m, int64_t id);
 bool model_goto_event(struct model *m, int64_t id); /* in the timeline */
+
+/*
+ * Asides are runs of steps in which nothing of the request happens; each is one row, WHAT_ASIDE, until its steps
+ * are asked for. model_fold(): the cursor's, there and back; model_fold_all(): those of this request and of all
+ * that follow.
+ */
+bool model_fold(struct model *m);
+bool model_fold_all(struct model *m);
+/* Folds again what model_find() has opened, if the search is given up. */
+void model_fold_found(struct model *m);
 
 enum find_result { FIND_HIT, FIND_MISS, FIND_MORE };
 /*

@@ -37,7 +37,9 @@ enum find_result model_find(
 	if (!r || !*needle)
 		return FIND_MISS;
 	/* AFTER includes its key, BEFORE does not. */
-	from = *resume ? *resume : dir > 0 ? r->id + !here : r->id + here;
+	from = *resume   ? *resume
+	       : dir > 0 ? r->id + (!here && r->what != WHAT_ASIDE)
+			 : r->id + here;
 	s = mq(m, q[m->mode][dir > 0], m->mode == MODEL_PATH ? m->request.id : MODEL_NONE, from,
 		rows);
 	while (mq_row(m, s)) {
@@ -49,6 +51,7 @@ enum find_result model_find(
 		if (!text_matches(text, needle))
 			continue;
 		mq_done(s);
+		aside_show(m, id);
 		model_seek(m, id);
 		return FIND_HIT;
 	}

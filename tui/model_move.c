@@ -65,7 +65,8 @@ int64_t cursor_event(struct model *m)
 		return r->id;
 	if (m->mode == MODEL_REQUESTS)
 		return mq_one(m, Q_FIRST_EVENT_OF_STEPS, r->id, MODEL_NONE, MODEL_NONE);
-	if ((r->what == WHAT_EVENT || r->what == WHAT_HANDOVER) && r->event != MODEL_NONE)
+	if ((r->what == WHAT_EVENT || r->what == WHAT_HANDOVER || r->what == WHAT_ASIDE) &&
+		r->event != MODEL_NONE)
 		return r->event;
 	/* What has no time of its own happened between its neighbours. */
 	id = mq_one(m, Q_EVENT_OF_STEP, m->request.id, r->id, MODEL_NONE);
@@ -142,11 +143,18 @@ bool model_edge(struct model *m, bool last)
 static bool exit_of_request(struct model *m, int dir)
 {
 	const struct row *r = model_row(m, 0);
-	int64_t n = MODEL_NONE;
+	int64_t n = r ? (dir > 0 ? r->last : r->id) : MODEL_NONE;
+	const struct aside *a = NULL;
 
-	if (r)
-		n = mq_one(m, dir > 0 ? Q_NEXT_STEP_OF_KIND : Q_PREV_STEP_OF_KIND, m->request.id,
-			r->id, EW_RUN_EXIT);
+	/* What is folded is passed over. */
+	do {
+		if (a)
+			n = dir > 0 ? a->last : a->first;
+		if (n != MODEL_NONE)
+			n = mq_one(m, dir > 0 ? Q_NEXT_STEP_OF_KIND : Q_PREV_STEP_OF_KIND,
+				m->request.id, n, EW_RUN_EXIT);
+		a = n == MODEL_NONE ? NULL : aside_folded(m, n);
+	} while (a);
 	if (n != MODEL_NONE)
 		return model_seek(m, n);
 	model_say(m, dir > 0 ? "no further exit in this request; ] goes on to the next one"

@@ -20,6 +20,13 @@ struct window {
 	bool more_before, more_after;
 };
 
+/* A run of steps aside that can be folded. */
+struct aside {
+	int64_t first, last, t0, t1, event;
+	bool open; /* its steps are shown */
+	char text[MODEL_TEXT - 40];
+};
+
 #define QUEUES_MAX 16
 struct queue_setup {
 	int64_t device, queue, size, desc, avail, used;
@@ -38,6 +45,11 @@ struct model {
 	int64_t first_request, last_request, last_step; /* MODEL_NONE if there are none */
 	int64_t first_event, last_event, first_ts;
 	int64_t lost, tracks;
+	struct aside *aside; /* those of request asides_of, in order */
+	size_t asides, asides_cap;
+	int64_t asides_of,
+		aside_found; /* aside_found: a step of the one that the search opened; 0: none */
+	bool asides_open;    /* how they are when they are loaded */
 	struct queue_setup queue[QUEUES_MAX];
 	unsigned queues;
 	char note[256];
@@ -64,6 +76,16 @@ bool request_select(struct model *m, int64_t id);
 /* Number of the first row (1..last) whose value by query q, rising with it, is > key; last + 1 if
  * none. */
 int64_t upper_bound(struct model *m, enum model_sql q, int64_t last, int64_t key);
+
+/* model_aside.c: those of the current request, unless they are there. */
+void asides_load(struct model *m);
+/* The one that a step is part of, folded or not; NULL: none, or there are no steps in this list. */
+struct aside *aside_of(struct model *m, int64_t step);
+const struct aside *aside_folded(struct model *m, int64_t step);
+/* Makes a row of the one whose step it was. */
+void aside_row(const struct aside *a, struct row *r);
+/* The search has found this step: it is shown, and the aside that was opened for the hit before is folded. */
+void aside_show(struct model *m, int64_t step);
 
 /* model_names.c. Each returns buf. */
 const char *name_of(struct model *m, const char *list, int64_t value, char *buf, size_t size);

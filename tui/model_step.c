@@ -240,6 +240,18 @@ static void handover_lines(struct model *m, const struct row *r, struct lines *o
 		out, "evidence", NULL, "from event %" PRId64 " to event %" PRId64, from, r->event);
 }
 
+/* A folded aside. */
+static void aside_lines(struct model *m, const struct row *r, struct lines *out)
+{
+	line_text(out, LINE_DIM,
+		"Nothing of this request happens here: its vCPU left the guest for a timer, another device or the"
+		" host's scheduler. a shows the steps, A those of all asides.");
+	times(m, r, out);
+	line_field(out, "stage", NULL, "%d %s", r->stage, model_stage_name(r->stage));
+	line_field(out, "steps", NULL, "%" PRId64 " to %" PRId64, r->id, r->last);
+	line_field(out, "evidence", NULL, "from event %" PRId64 " on", r->event);
+}
+
 static void request_lines(struct model *m, struct lines *out)
 {
 	const struct request *q = model_request(m);
@@ -274,6 +286,9 @@ void pane_step(struct model *m, struct lines *out)
 		return;
 	}
 	line_text(out, r->what == WHAT_ABSENT ? LINE_WARN : LINE_TEXT, "%s", r->text);
+	if (r->aside && r->what != WHAT_ASIDE)
+		line_text(
+			out, LINE_DIM, "Aside: nothing of this request happens here. a folds it.");
 	switch (r->what) {
 	case WHAT_EVENT:
 		event_lines(m, r, out);
@@ -294,6 +309,9 @@ void pane_step(struct model *m, struct lines *out)
 		break;
 	case WHAT_HANDOVER:
 		handover_lines(m, r, out);
+		break;
+	case WHAT_ASIDE:
+		aside_lines(m, r, out);
 		break;
 	case WHAT_ABSENT:
 		line_text(out, LINE_DIM, "Nothing was recorded here, and nothing is made up.");

@@ -39,7 +39,8 @@ static void row_read(sqlite3_stmt *s, struct row *r)
 		r->stage = 0;
 	r->event = mq_col(s, 4);
 	r->frame = mq_col(s, 5);
-	r->ts = timed ? mq_col(s, 6) : MODEL_NONE;
+	r->last = r->id;
+	r->ts = r->end = timed ? mq_col(s, 6) : MODEL_NONE;
 	r->dur = timed ? mq_col(s, 7) : MODEL_NONE;
 	r->kind = mq_col(s, 8);
 	r->exit_id = mq_col(s, 9);
@@ -49,6 +50,7 @@ static void row_read(sqlite3_stmt *s, struct row *r)
 	if (!r->actor[0])
 		snprintf(r->actor, sizeof(r->actor), "%s", r->track);
 	r->uncertain = sqlite3_column_int(s, 13);
+	r->aside = sqlite3_column_type(s, 14) != SQLITE_NULL;
 }
 
 /* Columns of ROW_REQUEST. */
@@ -77,7 +79,9 @@ static void read_into(struct model *m, sqlite3_stmt *s, int i)
 	m->win.row[i] = (struct row){.id = m->win.request[i].id,
 		.event = MODEL_NONE,
 		.frame = MODEL_NONE,
+		.last = m->win.request[i].id,
 		.ts = m->win.request[i].t_first,
+		.end = m->win.request[i].t_first,
 		.dur = MODEL_NONE,
 		.kind = MODEL_NONE,
 		.exit_id = MODEL_NONE};
@@ -95,29 +99,74 @@ static sqlite3_stmt *list(struct model *m, bool after, int64_t id, int limit)
 		limit);
 }
 
+/* One row for all steps of a folded aside: the key of the first or the last one, or the row's own. */
+static int64_t fold(struct model *m, int i, bool last)
+{
+	struct row *r = &m->win.row[i];
+	const struct aside *a = aside_folded(m, r->id);
+
+	if (!a)
+		return r->id;
+	aside_row(a, r);
+	return last ? a->last : a->first;
+}
+
+/* The rows in front of this key, up to place `at`; returns the place of the first one. */
+static int load_before(struct model *m, int64_t id, int at)
+{
+	sqlite3_stmt *s = list(m, false, id, at);
+	int64_t key;
+
+	while (at > 0 && mq_row(m, s)) {
+		read_into(m, s, --at);
+		key = m->win.row[at].id;
+		id = fold(m, at, false);
+		if (id != key) /* and not those in between */
+			s = list(m, false, id, at);
+	}
+	return at;
+}
+
+/* The rows from this key on, from place `at` to `end`; returns the place behind the last one. */
+static int load_after(struct model *m, int64_t id, int at, int end)
+{
+	sqlite3_stmt *s = list(m, true, id, end - at);
+	int64_t key;
+
+	while (at < end && mq_row(m, s)) {
+		read_into(m, s, at);
+		key = m->win.row[at].id;
+		id = fold(m, at++, true);
+		if (id != key)
+			s = list(m, true, id + 1, end - at);
+	}
+	return at;
+}
+
 bool window_load(struct model *m, int64_t id)
 {
 	struct window *w = &m->win;
-	int half = m->cap / 2, back = half;
-	sqlite3_stmt *s;
+	const struct aside *a;
+	int half = m->cap / 2, back;
 
 	w->n = 0;
 	w->cur = -1;
 	w->more_before = w->more_after = false;
 	if (m->mode == MODEL_PATH && !m->has_request)
 		return false;
-	s = list(m, false, id, half);
-	while (back > 0 && mq_row(m, s))
-		read_into(m, s, --back);
+	if (m->mode == MODEL_PATH)
+		asides_load(m);
+	a = aside_folded(m, id);
+	if (a)
+		id = a->first;
+	back = load_before(m, id, half);
 	w->more_before = back == 0;
 	w->n = half - back;
 	memmove(w->row, w->row + back, (size_t)w->n * sizeof(*w->row));
 	memmove(w->request, w->request + back, (size_t)w->n * sizeof(*w->request));
 	w->cur = w->n;
 
-	s = list(m, true, id, m->cap - half);
-	while (w->n < w->cur + m->cap - half && mq_row(m, s))
-		read_into(m, s, w->n++);
+	w->n = load_after(m, id, w->n, w->cur + m->cap - half);
 	w->more_after = w->n == w->cur + m->cap - half;
 	if (w->cur >= w->n)
 		w->cur = w->n - 1;

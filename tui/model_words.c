@@ -7,6 +7,17 @@
 #include <string.h>
 #include "text.h"
 
+/* On whose track the cursor is; a row that has none is where those in front of it are. */
+static const char *track_at(const struct model *m)
+{
+	const struct row *r;
+
+	for (int rel = 0; (r = model_row(m, rel)) != NULL; rel--)
+		if (r->track[0] || r->what != WHAT_ASIDE)
+			return r->track;
+	return "";
+}
+
 const char *model_crumb(const struct model *m, char *buf, size_t size)
 {
 	const struct row *r = model_row(m, 0);
@@ -17,8 +28,8 @@ const char *model_crumb(const struct model *m, char *buf, size_t size)
 		at += (size_t)snprintf(buf + at, size - at, " ▸ requests");
 	if (at < size && m->mode == MODEL_TIMELINE)
 		at += (size_t)snprintf(buf + at, size - at, " ▸ timeline");
-	if (at < size && r && r->track[0])
-		at += (size_t)snprintf(buf + at, size - at, " ▸ %s", r->track);
+	if (at < size && *track_at(m))
+		at += (size_t)snprintf(buf + at, size - at, " ▸ %s", track_at(m));
 	if (at < size && q)
 		at += (size_t)snprintf(buf + at, size - at, " ▸ request %" PRId64 "/%" PRId64,
 			q->id, m->last_request);

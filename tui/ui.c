@@ -66,6 +66,12 @@ static void show(struct ui *ui, enum tui_command c)
 	case CMD_ZOOM:
 		ui->zoom = !ui->zoom;
 		break;
+	case CMD_FOLD:
+		model_fold(ui->m);
+		break;
+	case CMD_FOLD_ALL:
+		model_fold_all(ui->m);
+		break;
 	case CMD_TIMELINE:
 		toggle(ui, MODEL_TIMELINE);
 		break;

@@ -114,8 +114,10 @@ void prompt_key(struct ui *ui, int key)
 		accept(ui);
 		break;
 	case 27:
-		if (ui->prompt == '/')
+		if (ui->prompt == '/') {
+			model_fold_found(ui->m);
 			model_seek(ui->m, ui->origin);
+		}
 		ui->prompt = 0;
 		break;
 	case KEY_BACKSPACE:

@@ -12,6 +12,7 @@ static const char *const signs[][2] = {
 	{"║", "the border between guest and host, crossed by VM exit and VM entry"},
 	{"●", "a step, on the evidence of recorded rows"},
 	{"○", "a step that was not recorded; its text says what it would need"},
+	{"+ aside", "exits in which nothing of the request happens, as one line"},
 	{"~", "may have come before the step above: two clocks"},
 	{"▸ writer[91]", "who does what follows: a thread, or a guest's task"},
 	{"since, Δ", "time since the request began, and since the last step that has a time"},

@@ -252,10 +252,12 @@ static void draw_row(struct ui *ui, const struct layout *l, const struct item *i
 		screen_put(&ui->s, y, l->time_x - 1, 1, STYLE_WARN, "~");
 	draw_time(ui, y, l->delta_x, model_delta(ui->m, it->rel));
 	draw_lanes(ui, l, y);
-	if (it->lane != LANE_NONE)
+	if (r->what == WHAT_ASIDE)
+		screen_put(&ui->s, y, l->time_x - 1, 1, STYLE_DIM, "+");
+	else if (it->lane != LANE_NONE)
 		screen_put(&ui->s, y, lane_x(l, it->lane), 1, style, absent ? "○" : "●");
 	screen_put(&ui->s, y, l->text_x, width,
-		absent                                             ? STYLE_DIM
+		absent || r->aside                                 ? STYLE_DIM
 		: r->kind == EW_RUN_EXIT || r->kind == EW_KVM_EXIT ? STYLE_BOLD
 								   : STYLE_NORMAL,
 		r->text);

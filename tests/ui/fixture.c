@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Writes a recording for the UI tests: fixture VARIANT FILE. Variants: normal, hostile, cut-off,
- * no-requests, no-snapshots, threads, long.
+ * no-requests, no-snapshots, threads, asides, long.
  */
 #include "fixture_build.h"
 
@@ -15,6 +15,7 @@ static const struct {
 	{"no-requests", {.idle_exits = 3}},
 	{"no-snapshots", {.requests = 1}},
 	{"threads", {.requests = 2, .snapshots = true, .threads = true}},
+	{"asides", {.requests = 2, .snapshots = true, .asides = 3}},
 	{"long", {.requests = 200, .idle_exits = 2000}},
 };
 

@@ -20,6 +20,7 @@ struct fixture {
 	bool unfinished;     /* stop without finishing: the recording is cut off */
 	bool threads;        /* a second vCPU that takes interrupts, and an I/O thread */
 	unsigned idle_exits; /* exits that belong to no request, in front of the first one */
+	unsigned asides;     /* and in each, twice, for another device */
 };
 
 #define FIX_BASE 1000000000u /* the recording's first ns */
@@ -196,6 +197,15 @@ static void fix_io_thread(struct fix_state *s, unsigned r, unsigned bytes, unsig
 	FIX(200, EW_IO_SLEEP, 0);
 }
 
+/* Exits that have nothing to do with a request. */
+static void fix_others(struct fix_state *s, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		fix_exit(s, 4000, EW_POST_PORT, 1, true, i & 0xff, 3, 0);
+		fix_enter(s, 3, i & 0xff);
+	}
+}
+
 /* One write(3, buffer, bytes) from the process's marker to its marker. */
 static void fix_write(struct fix_state *s, unsigned r)
 {
@@ -203,6 +213,7 @@ static void fix_write(struct fix_state *s, unsigned r)
 	unsigned bytes = sizes[r % 3], sector = 8 + 8 * r;
 
 	fix_marker(s, EW_MARKER_ENTER, r, bytes, 0);
+	fix_others(s, s->f->asides);
 	fix_exit(s, 12000, FIX_PORT, 2, true, 0, 1, 0x10);
 	if (s->f->snapshots)
 		fix_snapshot(s, EW_SNAPSHOT_NOTIFY);
@@ -211,6 +222,7 @@ static void fix_write(struct fix_state *s, unsigned r)
 		fix_io_thread(s, r, bytes, sector);
 	else
 		fix_device(s, r, bytes, sector);
+	fix_others(s, s->f->asides);
 	fix_on(s, FIX_VCPU1);
 	fix_exit(s, 7000, 0xc013, 1, false, 0, 1, 0x13);
 	FIX(200, EW_ISR_READ, 1, 1);
@@ -235,10 +247,7 @@ static void fix_run(struct fix_state *s)
 	fix_exit(s, 30000, 0xc008, 4, true, 0x1f0, 1, 8);
 	FIX(300, EW_QUEUE_SETUP, 1, 0, 128, 0x1f0000, 0x1f0800, 0x1f1000);
 	fix_enter(s, 1, 0x1f0);
-	for (unsigned i = 0; i < s->f->idle_exits; i++) {
-		fix_exit(s, 4000, EW_POST_PORT, 1, true, i & 0xff, 3, 0);
-		fix_enter(s, 3, i & 0xff);
-	}
+	fix_others(s, s->f->idle_exits);
 	for (unsigned r = 0; r < s->f->requests; r++)
 		fix_write(s, r);
 	fix_exit(s, 8000, EW_EXIT_PORT, 1, true, 0, 4, 0);

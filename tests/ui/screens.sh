@@ -51,6 +51,37 @@ for size in 80x24 120x40; do
 	SCRIPT
 done
 
+"$UI_FIXTURE" asides "$TMP/asides.exw"
+for size in 80x24 120x40; do
+	"$UI_DRIVE" <<-SCRIPT || status=1
+		name asides $size
+		size ${size/x/ }
+		run $EXITWALK view $TMP/asides.exw
+		keys 2 Left
+		row aside: 3 exits
+		screen $expected/aside-$size.txt
+		keys Left
+		row KVM_RUN
+		keys Right a
+		row KVM_RUN returns
+		screen $expected/aside-steps-$size.txt
+		keys Right a
+		row aside: 3 exits
+		keys / P O S T Space c Enter
+		row POST code port
+		expect Aside: nothing
+		keys a
+		row aside: 3 exits
+		keys / P O S T Space c Esc
+		row aside: 3 exits
+		keys A
+		expect A folds them
+		keys A g
+		keys q
+		exit 0
+	SCRIPT
+done
+
 "$UI_DRIVE" <<-SCRIPT || status=1
 	name panes
 	size 80 24

@@ -205,6 +205,159 @@ static void searching(void **state)
 	close_world(&w);
 }
 
+/* Request 1 of `aside` has two asides of three exits, 12 steps each. */
+static const struct fixture aside = {.requests = 2, .snapshots = true, .asides = 3};
+
+static int64_t rows(struct model *m)
+{
+	int64_t n = 1;
+
+	model_edge(m, false);
+	while (model_move(m, 1))
+		n++;
+	return n;
+}
+
+/* The cursor goes to the next folded aside. */
+static const struct row *next_aside(struct model *m)
+{
+	while (model_row(m, 0)->what != WHAT_ASIDE)
+		assert_true(model_move(m, 1));
+	return model_row(m, 0);
+}
+
+static void asides_are_folded(void **state)
+{
+	static const unsigned spans[] = {1, 100};
+	const struct row *r;
+	struct world w;
+	int64_t all;
+	char text[64];
+
+	(void)state;
+	open_world(&w, &aside);
+	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
+		model_span(w.m, spans[i]);
+		all = rows(w.m) + 2 * 11; /* the last row's number is that of all steps */
+		assert_int_equal(model_row(w.m, 0)->id, all);
+		model_edge(w.m, false);
+		r = next_aside(w.m);
+		assert_int_equal(r->last, r->id + 11);
+		assert_non_null(strstr(
+			r->text, "aside: 3 exits: 3 KVM_EXIT_IO (POST code port); 12 steps, "));
+		assert_int_equal(r->end - r->ts, r->dur);
+		assert_non_null(strstr(model_position(w.m, text, sizeof(text)), "steps "));
+		assert_true(pane_has(w.m, PANE_STEP, "Nothing of this request happens here"));
+		/* Back and forth it is one step, and the row behind it counts from its end. */
+		assert_int_equal(model_row(w.m, 1)->id, r->last + 1);
+		assert_int_equal(model_row(w.m, -1)->id, r->id - 1);
+		for (int k = 1; model_row(w.m, k); k++)
+			if (model_row(w.m, k)->ts != MODEL_NONE) {
+				assert_int_equal(
+					model_delta(w.m, k), model_row(w.m, k)->ts - r->end);
+				break;
+			}
+	}
+	close_world(&w);
+}
+
+static void an_aside_is_opened(void **state)
+{
+	struct world w;
+	int64_t first, folded;
+
+	(void)state;
+	open_world(&w, &aside);
+	folded = rows(w.m);
+	model_edge(w.m, false);
+	first = next_aside(w.m)->id;
+	assert_true(model_fold(w.m));
+	assert_int_equal(model_row(w.m, 0)->id, first);
+	assert_int_equal(model_row(w.m, 0)->what, WHAT_EVENT);
+	assert_true(model_row(w.m, 11)->aside);
+	assert_false(model_row(w.m, 12)->aside);
+	assert_int_equal(rows(w.m), folded + 11);
+	model_seek(w.m, first + 5);
+	assert_int_equal(model_row(w.m, 0)->id, first + 5);
+	assert_true(model_fold(w.m)); /* from inside */
+	assert_int_equal(model_row(w.m, 0)->id, first);
+	assert_int_equal(model_row(w.m, 0)->what, WHAT_ASIDE);
+	model_seek(w.m, first + 5); /* to a step that is folded: to its aside */
+	assert_int_equal(model_row(w.m, 0)->id, first);
+	/* All, and those of the next request too. */
+	assert_true(model_fold_all(w.m));
+	assert_int_equal(rows(w.m), folded + 22);
+	model_goto_request(w.m, 2);
+	assert_int_equal(rows(w.m), folded + 22);
+	assert_true(model_fold_all(w.m));
+	assert_int_equal(rows(w.m), folded);
+	model_edge(w.m, false);
+	assert_false(model_fold(w.m));
+	assert_non_null(strstr(model_note(w.m), "no aside"));
+	/* Of the timeline nothing is folded. */
+	model_set_mode(w.m, MODEL_TIMELINE);
+	assert_false(model_fold_all(w.m));
+	close_world(&w);
+}
+
+/* From the timeline to a folded aside and back; exits pass over it. */
+static void asides_keep_the_place(void **state)
+{
+	struct world w;
+	int64_t first, event;
+
+	(void)state;
+	open_world(&w, &aside);
+	first = next_aside(w.m)->id;
+	event = model_row(w.m, 0)->event;
+	model_set_mode(w.m, MODEL_TIMELINE);
+	assert_int_equal(model_row(w.m, 0)->id, event);
+	model_move(w.m, 3);
+	model_set_mode(w.m, MODEL_PATH);
+	assert_int_equal(model_row(w.m, 0)->id, first);
+	assert_true(model_exit(w.m, 1));
+	assert_int_equal(model_row(w.m, 0)->kind, EW_RUN_EXIT);
+	assert_false(model_row(w.m, 0)->aside);
+	assert_true(model_exit(w.m, 1)); /* the handler's, behind the second one */
+	assert_false(model_row(w.m, 0)->aside);
+	assert_true(model_exit(w.m, -1));
+	assert_false(model_row(w.m, 0)->aside);
+	model_seek(w.m, first);
+	model_fold(w.m);
+	assert_true(model_exit(w.m, 1)); /* now it has exits to go to */
+	assert_int_equal(model_row(w.m, 0)->id, first + 4);
+	for (int s = 9; s >= 1; s--) {
+		assert_true(model_stage(w.m, s) || s == 1);
+		assert_false(model_row(w.m, 0)->aside);
+	}
+	close_world(&w);
+}
+
+static void searching_opens_asides(void **state)
+{
+	struct world w;
+	int64_t folded;
+
+	(void)state;
+	open_world(&w, &aside);
+	folded = rows(w.m);
+	model_edge(w.m, false);
+	assert_int_equal(find(w.m, "POST code port done", 1, 5), FIND_HIT);
+	assert_true(model_row(w.m, 0)->aside);
+	assert_int_equal(model_row(w.m, 0)->what, WHAT_EVENT);
+	for (int i = 0; i < 3; i++) /* the last one is in the second aside */
+		assert_int_equal(find(w.m, "POST code port done", 1, 5), FIND_HIT);
+	assert_int_equal(rows(w.m), folded + 11); /* the first one is folded again */
+	model_fold_found(w.m);
+	assert_int_equal(rows(w.m), folded);
+	/* From a folded one on it is searched too. */
+	model_edge(w.m, false);
+	next_aside(w.m);
+	assert_int_equal(find(w.m, "KVM_RUN returns: KVM_EXIT_IO, 1-byte write", 1, 5), FIND_HIT);
+	assert_true(model_row(w.m, 0)->aside);
+	close_world(&w);
+}
+
 static void rings_are_rebuilt(void **state)
 {
 	struct world w;
@@ -379,6 +532,10 @@ int main(void)
 		cmocka_unit_test(exits),
 		cmocka_unit_test(lists_keep_the_place),
 		cmocka_unit_test(searching),
+		cmocka_unit_test(asides_are_folded),
+		cmocka_unit_test(an_aside_is_opened),
+		cmocka_unit_test(asides_keep_the_place),
+		cmocka_unit_test(searching_opens_asides),
 		cmocka_unit_test(rings_are_rebuilt),
 		cmocka_unit_test(registers_and_stack),
 		cmocka_unit_test(the_budget_sums_up),
