@@ -165,6 +165,10 @@ static int take_loss(struct guest_gather *g, const struct import_loss *l, struct
 
 	if (l->cpu >= GUEST_CPUS)
 		return -EPROTO;
+	if (g->losses == GUEST_LOSSES_MAX) {
+		g->dropped++;
+		return 0;
+	}
 	ret = derive_grow((void **)&g->loss, &g->losses_cap, g->losses, sizeof(*g->loss), e);
 	if (!ret)
 		g->loss[g->losses++] = (struct guest_loss){l->ts0, l->ts1, l->n, l->cpu};
@@ -173,8 +177,13 @@ static int take_loss(struct guest_gather *g, const struct import_loss *l, struct
 
 static int take_mark(struct guest_gather *g, const struct import_mark *m, struct err *e)
 {
-	int ret = derive_grow((void **)&g->mark, &g->marks_cap, g->marks, sizeof(*g->mark), e);
+	int ret;
 
+	if (m->cpu >= GUEST_CPUS)
+		return -EPROTO;
+	if (g->marks == GUEST_MARKS_MAX)
+		return 0;
+	ret = derive_grow((void **)&g->mark, &g->marks_cap, g->marks, sizeof(*g->mark), e);
 	if (!ret)
 		g->mark[g->marks++] = (struct guest_mark){m->tsc, m->end, m->cpu};
 	return ret;

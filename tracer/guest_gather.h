@@ -13,8 +13,10 @@
 #include "u64_map.h"
 
 /* More than any demonstration has; what comes behind them is counted as lost. */
-#define GUEST_EVENTS_MAX (1u << 23)
+#define GUEST_EVENTS_MAX (1u << 22)
 #define GUEST_NAMES_MAX (1u << 16) /* of functions and places */
+#define GUEST_LOSSES_MAX (1u << 18)
+#define GUEST_MARKS_MAX (1u << 18)
 #define GUEST_METAS 32
 
 /* One event, and what becomes of it. */
@@ -71,7 +73,7 @@ struct guest_gather {
 		char *value;
 	} meta[GUEST_METAS];
 	size_t metas;
-	uint64_t bytes, dropped; /* of the stream; events beyond GUEST_EVENTS_MAX */
+	uint64_t bytes, dropped; /* of the stream; events and losses beyond their number */
 	uint64_t taken;          /* events of messages */
 	char damage[256];        /* empty, or why decoding stopped before the end */
 };
