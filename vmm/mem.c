@@ -34,6 +34,8 @@ static void *map_aligned(uint64_t size)
 		munmap(p, before);
 	munmap(p + before + size, HUGE_BYTES - before);
 	madvise(p + before, size, MADV_HUGEPAGE);
+	/* The process that decodes what the guest sent (tracer/import_process.h) needs none of it. */
+	madvise(p + before, size, MADV_DONTFORK);
 	return p + before;
 }
 
