@@ -27,7 +27,7 @@ static void limit(int what, rlim_t max)
 	setrlimit(what, &r);
 }
 
-/* What the process has already counts too: beside a machine, all of its guest's memory. */
+/* What the process has already counts too: beside a recorder, its rings. */
 static void limit_memory(void)
 {
 	unsigned long data = 0;
