@@ -187,7 +187,8 @@ static void say_meta(struct check *c)
 			CHECK_NOTE},
 		{"guest_trace.unplaced", "events were of a CPU that the machine does not have",
 			CHECK_NOTE},
-		{"guest_trace.too_many", "events and losses were too many, and are left out", CHECK_NOTE},
+		{"guest_trace.too_many", "events and losses were too many, and are left out",
+			CHECK_NOTE},
 		{"guest_trace.missing", "is what the guest's agent could not do", CHECK_NOTE},
 	};
 	char value[400];
