@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The guest's own events in the path of a request: calls, whose it is, steps, who carries it. */
 #include "tests/unit/derive_guest_tape.h"
-#include "tracer/check.h"
 #include "tracer/path.h"
+#include "tui/model.h"
 
 #define CALL_ROWS                                                                                        \
 	"SELECT printf('%d %s nr %d (%s, %s) = %s, %d to %s', pid, coalesce(comm, '-'), nr, arg0, arg2," \
@@ -384,169 +384,6 @@ static void across_cpus(void **state)
 	expect_lines(t, UNACCOUNTED, "");
 }
 
-/* --- whose it is ------------------------------------------------------------------------------- */
-
-/* A request of `sectors` that some task queues, issues and has completed; its pop is at ts + 400. */
-static void small_request(struct tape *t, int64_t ts, int pid, int64_t dev, int64_t request,
-	int64_t device, int64_t sector, int64_t type)
-{
-	int64_t rwbs = type == 4 ? FF : WS, sectors = type == 4 ? 0 : 1;
-
-	if (pid)
-		GUEST(t, ts, pid, 0, BIO_QUEUE, dev, type == 4 ? 0 : sector, sectors,
-			type == 4 ? FWS : WS);
-	GUEST(t, ts + 100, KWORKER, 0, RQ_ISSUE, dev, sectors ? sector : 0, sectors, rwbs, 512);
-	EMIT(t, ts + 400, QUEUE_POP, request, device, 0, 0, request, request);
-	EMIT(t, ts + 410, DESCRIPTOR, request, 1, 0x9000, 512, 1, 2);
-	EMIT(t, ts + 420, REQUEST, request, type, sectors ? sector : 0, 512 * sectors, 3, 0x5000);
-	EMIT(t, ts + 500, QUEUE_USED, request, device, 0, 0, 1, request);
-	GUEST(t, ts + 600, KWORKER, HARDIRQ, RQ_COMPLETE, dev, sectors ? sector : 0, sectors, rwbs,
-		0);
-}
-
-#define JOINED                                                                                       \
-	"SELECT printf('%d %d', q.id, coalesce(e.ts, 0)) FROM request q LEFT JOIN event e ON e.id =" \
-	" q.guest_issue ORDER BY q.id"
-
-/* Which of two disks a device is: a request that fits on one of them only tells; then the others too. */
-static void two_disks(void **state)
-{
-	struct tape *t = *state;
-
-	sql(t, "INSERT INTO device VALUES(2, 'virtio-blk1', 'virtio-blk')");
-	/* The same sector of both, at the same time. */
-	GUEST(t, 1000, KWORKER, 0, RQ_ISSUE, VDB, 0, 1, WS, 512);
-	small_request(t, 1000, 0, VDA, 1, 1, 0, 1);
-	EMIT(t, 1700, QUEUE_POP, 2, 2, 0, 0, 1, 1);
-	EMIT(t, 1710, REQUEST, 2, 1, 0, 512, 3, 0x5000);
-	EMIT(t, 1720, QUEUE_USED, 2, 2, 0, 0, 1, 1);
-	GUEST(t, 1800, KWORKER, HARDIRQ, RQ_COMPLETE, VDB, 0, 1, WS, 0);
-	derive(t);
-	expect_lines(t, JOINED,
-		"1 0\n2 1000\n"); /* the second one fits on vdb only: vda's was complete */
-	small_request(t, 2000, 0, VDA, 3, 1, 40, 1);
-	small_request(t, 3000, 0, VDB, 4, 2, 48, 1);
-	derive(t);
-	expect_lines(t, JOINED, "1 1100\n2 1000\n3 2100\n4 3100\n");
-}
-
-/* Nothing tells which disk it is: then it is none. */
-static void ambiguous_disk(void **state)
-{
-	struct tape *t = *state;
-
-	GUEST(t, 1000, KWORKER, 0, RQ_ISSUE, VDB, 0, 1, WS, 512);
-	small_request(t, 1000, WRITER, VDA, 1, 1, 0, 1);
-	derive(t);
-	expect_lines(t, JOINED, "1 0\n");
-}
-
-/* Another length, direction or time is another request. */
-static void what_does_not_fit(void **state)
-{
-	struct tape *t = *state;
-
-	small_request(t, 1000, 0, VDA, 1, 1, 8, 1);
-	GUEST(t, 2000, KWORKER, 0, RQ_ISSUE, VDA, 8, 1, 'R', 512);
-	GUEST(t, 2010, KWORKER, 0, RQ_ISSUE, VDA, 8, 2, WS, 1024);
-	EMIT(t, 2100, QUEUE_POP, 2, 1, 0, 0, 2, 2);
-	EMIT(t, 2110, REQUEST, 2, 1, 8, 512, 3, 0x5000);
-	EMIT(t, 2150, QUEUE_USED, 2, 1, 0, 0, 1, 2);
-	GUEST(t, 2200, KWORKER, 0, RQ_ISSUE, VDA, 8, 1, WS, 512); /* later */
-	derive(t);
-	expect_lines(t, JOINED, "1 1100\n2 0\n");
-}
-
-/* Two in flight at the same sector: in the order of the ring. */
-static void same_sector_twice(void **state)
-{
-	struct tape *t = *state;
-
-	GUEST(t, 900, OTHER, 0, SYS_ENTER, NR_PWRITE, 3, 0, 512);
-	GUEST(t, 910, WRITER, 0, SYS_ENTER, NR_PWRITE, 3, 0, 512);
-	GUEST(t, 1000, WRITER, 0, BIO_QUEUE, VDA, 8, 1, WS);
-	GUEST(t, 1010, WRITER, 0, RQ_ISSUE, VDA, 8, 1, WS, 512);
-	GUEST(t, 1020, OTHER, 0, RQ_ISSUE, VDA, 8, 1, WS, 512);
-	for (int i = 1; i <= 2; i++) {
-		EMIT(t, 1100 + 100 * i, QUEUE_POP, i, 1, 0, 0, 2, i);
-		EMIT(t, 1120 + 100 * i, REQUEST, i, 1, 8, 512, 3, 0x5000);
-	}
-	for (int i = 1; i <= 2; i++)
-		EMIT(t, 1400 + 50 * i, QUEUE_USED, i, 1, 0, 0, 1, i);
-	GUEST(t, 1600, 0, HARDIRQ, RQ_COMPLETE, VDA, 8, 1, WS, 0);
-	GUEST(t, 1610, 0, HARDIRQ, RQ_COMPLETE, VDA, 8, 1, WS, 0);
-	derive(t);
-	expect_lines(t, JOINED, "1 1010\n2 1020\n");
-}
-
-/* The journal's thread queues it: that is no system call, though one is open that could have. */
-static void of_a_kernel_thread(void **state)
-{
-	struct tape *t = *state;
-
-	GUEST(t, 900, WRITER, 0, SYS_ENTER, NR_FSYNC, 3);
-	small_request(t, 1000, JBD2, VDA, 1, 1, 8, 1);
-	small_request(t, 2000, WRITER, VDA, 2, 1, 0, 4);
-	GUEST(t, 3000, WRITER, 0, SYS_EXIT, NR_FSYNC, 0);
-	derive(t);
-	expect_lines(t, CALLED, "1 - - -\n2 writer 7 sector\n");
-	expect_lines(t,
-		"SELECT printf('%d %s', request_id, substr(text, 1, 60)) FROM v_step WHERE stage = 1 AND evidence = 'not recorded'",
-		"1 no guest system call: a task that was in none has queued it,\n");
-	/* It stands for itself: from its bio to its completion. */
-	expect_lines(t, "SELECT printf('%d-%d', t_first, t_last) FROM request WHERE id = 1",
-		"1000-1600\n");
-	expect_lines(t, BUDGET_ERRORS, "");
-}
-
-/* Bios of two calls in one request: neither of them is it. */
-static void merged(void **state)
-{
-	struct tape *t = *state;
-
-	GUEST(t, 900, OTHER, 0, SYS_ENTER, NR_PWRITE, 3, 0, 512);
-	GUEST(t, 910, WRITER, 0, SYS_ENTER, NR_PWRITE, 3, 0, 512);
-	for (int i = 0; i < 2; i++)
-		GUEST(t, 1000 + i, i ? OTHER : WRITER, 0, BIO_QUEUE, VDA, 8 + i, 1, WS);
-	GUEST(t, 1010, KWORKER, 0, RQ_ISSUE, VDA, 8, 2, WS, 1024);
-	EMIT(t, 1100, QUEUE_POP, 1, 1, 0, 0, 1, 1);
-	EMIT(t, 1120, REQUEST, 1, 1, 8, 1024, 3, 0x5000);
-	EMIT(t, 1150, QUEUE_USED, 1, 1, 0, 0, 1, 1);
-	GUEST(t, 1600, 0, HARDIRQ, RQ_COMPLETE, VDA, 8, 2, WS, 0);
-	/* Two of one call. */
-	for (int i = 0; i < 2; i++)
-		GUEST(t, 2000 + i, WRITER, 0, BIO_QUEUE, VDA, 8 + i, 1, WS);
-	GUEST(t, 2010, KWORKER, 0, RQ_ISSUE, VDA, 8, 2, WS, 1024);
-	EMIT(t, 2100, QUEUE_POP, 2, 1, 0, 0, 2, 2);
-	EMIT(t, 2120, REQUEST, 2, 1, 8, 1024, 3, 0x5000);
-	derive(t);
-	expect_lines(t, CALLED, "1 - - -\n2 writer 7 sector\n");
-	expect_lines(t,
-		"SELECT count(*) FROM v_step WHERE request_id = 1 AND text LIKE 'not attributed: its bios%'",
-		"1\n");
-	expect_lines(t,
-		"SELECT count(*) FROM v_step WHERE request_id = 2 AND text LIKE 'block_bio_queue%'",
-		"2\n");
-}
-
-/* Where the buffer names another call than the bio does, both are kept: check says so. */
-static void buffer_disagrees(void **state)
-{
-	struct tape *t = *state;
-
-	enter_with_buffer(t, 500, NR_PWRITE, OTHER, 0x9000);
-	GUEST(t, 910, WRITER, 0, SYS_ENTER, NR_PWRITE, 3, 0, 512);
-	small_request(t, 1000, WRITER, VDA, 1, 1, 8, 1);
-	GUEST(t, 1900, WRITER, 0, SYS_EXIT, NR_PWRITE, 512);
-	small_request(t, 2000, OTHER, VDA, 2, 1, 16, 1);
-	small_request(t, 3000, JBD2, VDA, 3, 1, 24, 1);
-	derive(t);
-	expect_lines(t, CALLED, "1 writer 7 sector\n2 writer 8 sector\n3 writer 8 buffer\n");
-	expect_lines(t,
-		"SELECT printf('%d %d', id, call_conflict) FROM request WHERE call_conflict NOTNULL",
-		"1 1\n");
-}
-
 /* --- windows ----------------------------------------------------------------------------------- */
 
 /* One call, two requests in turn: the second one's bio stands in front of its window, which begins at the first one's
@@ -675,33 +512,59 @@ static void as_text(void **state)
 	free(text);
 }
 
-/* check fails where bios and buffer name different calls. */
-static void check_says_so(void **state)
+/* The row of the model's list around the cursor whose text begins like that. */
+static const struct row *row_of(const struct model *m, const char *text)
 {
+	for (int rel = -64; rel < 64; rel++) {
+		const struct row *r = model_row(m, rel);
+
+		if (r && !strncmp(r->text, text, strlen(text)))
+			return r;
+	}
+	fail_msg("no row '%s'", text);
+	return NULL;
+}
+
+static const char *value_of(const struct lines *l, const char *key)
+{
+	for (unsigned i = 0; i < l->n; i++)
+		if (!strcmp(l->line[i].key, key))
+			return l->line[i].value;
+	fail_msg("no line '%s'", key);
+	return NULL;
+}
+
+/* The UI's model names the tasks, knows what is not certain, and says how good a guest's time is. */
+static void in_the_model(void **state)
+{
+	static struct lines lines;
 	struct tape *t = *state;
 	struct recording r = {.db = t->db};
-	struct textout o;
 	struct err e = {0};
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-	struct check c = {.db = t->db, .recording = &r, .out = &o};
+	struct model *m;
 
-	textout_init(&o, f, true);
-	enter_with_buffer(t, 500, NR_PWRITE, OTHER, 0x9000);
-	GUEST(t, 910, WRITER, 0, SYS_ENTER, NR_PWRITE, 3, 0, 512);
-	small_request(t, 1000, WRITER, VDA, 1, 1, 8, 1);
+	worker_write(t, true);
+	sql(t, "UPDATE guest_event SET error = 150 WHERE event_id IN (SELECT id FROM event WHERE ts = 1800)");
 	derive(t);
-	assert_int_equal(check_requests(&c, &e), 0);
-	assert_int_equal(c.failures, 1);
-	sql(t, "UPDATE request SET call_conflict = NULL");
-	assert_int_equal(check_requests(&c, &e), 0);
-	assert_int_equal(c.failures, 1);
-	fclose(f);
-	assert_non_null(strstr(
-		text, "1 requests belong to one call by their bios and to another by their data"));
-	assert_non_null(strstr(text, "1 are known to the guest's block layer, and no buffer"));
-	free(text);
+	assert_int_equal(model_open(&m, &r, "tape", &e), 0);
+	model_span(m, 64);
+	assert_true(model_several(m));
+	assert_string_equal(row_of(m, "vp_notify()")->actor, "kworker/0:1H[35]");
+	assert_string_equal(row_of(m, "vp_notify()")->track, "vcpu0");
+	assert_string_equal(row_of(m, "hand-over: interrupt")->actor, "writer[7]");
+	assert_string_equal(row_of(m, "virtblk_done()")->actor, "interrupt on vcpu0");
+	assert_false(row_of(m, "vp_notify()")->uncertain);
+	assert_true(row_of(m, "kvm_exit: ")->uncertain);
+	while (model_row(m, 0) != row_of(m, "vp_notify()"))
+		assert_true(model_move(m, 1));
+	model_pane(m, PANE_STEP, &lines);
+	assert_string_equal(value_of(&lines, "time may be wrong by"), "±150 ns");
+	assert_string_equal(value_of(&lines, "who"), "kworker/0:1H[35]");
+	while (strncmp(model_row(m, 0)->text, "512 bytes of guest stack", 24) != 0)
+		assert_true(model_move(m, 1));
+	model_pane(m, PANE_STEP, &lines);
+	assert_string_equal(value_of(&lines, "why"), "notify (1)");
+	model_close(m);
 }
 
 int main(void)
@@ -716,18 +579,11 @@ int main(void)
 		GUEST_TEST(by_the_caller),
 		GUEST_TEST(one_of_a_batch),
 		GUEST_TEST(across_cpus),
-		GUEST_TEST(two_disks),
-		GUEST_TEST(ambiguous_disk),
-		GUEST_TEST(what_does_not_fit),
-		GUEST_TEST(same_sector_twice),
-		GUEST_TEST(of_a_kernel_thread),
-		GUEST_TEST(merged),
-		GUEST_TEST(buffer_disagrees),
 		GUEST_TEST(two_of_one_call),
 		GUEST_TEST(by_ioeventfd),
 		GUEST_TEST(uncertain_order),
 		GUEST_TEST(as_text),
-		GUEST_TEST(check_says_so),
+		GUEST_TEST(in_the_model),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
