@@ -501,7 +501,7 @@ static void as_text(void **state)
 	sql(t, "UPDATE guest_event SET error = 150 WHERE event_id IN (SELECT id FROM event WHERE ts = 1800)");
 	derive(t);
 	textout_init(&o, f, true);
-	assert_int_equal(path_text(t->db, &o, 1, &e), 0);
+	assert_int_equal(path_text(t->db, &o, 1, false, &e), 0);
 	fclose(f);
 	assert_non_null(strstr(text, "pwrite64(3, 0x40a000, 512, 4096) = 512   pid 7 writer \n"));
 	assert_non_null(strstr(text, "  > writer[7]\n"));
