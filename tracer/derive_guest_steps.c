@@ -208,6 +208,9 @@ static void mark_task(struct writer *w, int64_t pid, size_t from, size_t to, boo
 			mark_step(w, i);
 		if (!of_task(ev, pid))
 			continue;
+		if (only_this && s.issued && w->guest.notified &&
+			derive_guest_class(w->d, ev) != GUEST_FUNC_NOTIFY)
+			return; /* the device has been told: what follows is another matter */
 		if (task_concerns(w, &s, i) && !(only_this && s.notified))
 			mark_step(w, i);
 		if (only_this && (s.notified || (s.issued && ev->kind == EW_GUEST_WORK_END)))

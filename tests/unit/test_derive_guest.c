@@ -432,8 +432,9 @@ static void by_ioeventfd(void **state)
 
 	GUEST(t, 1300, WRITER, 0, SYS_ENTER, NR_PWRITE, 3, 0x40a000, 512, 4096);
 	GUEST(t, 1360, WRITER, 0, BIO_QUEUE, VDA, 8, 1, WS);
-	issue(t, 1400, WRITER, VDA, 8, 1);
-	notify_device(t, 1500, WRITER);
+	hand_to_worker(t, 1400, WRITER);
+	issue(t, 1720, KWORKER, VDA, 8, 1);
+	notify_device(t, 1780, KWORKER);
 	on(t, IO);
 	EMIT(t, 1900, IO_WAKE, 1, 0, 1, 1, 9);
 	EMIT(t, 1910, QUEUE_NOTIFY, 1, 0, 1, 0);
@@ -444,10 +445,14 @@ static void by_ioeventfd(void **state)
 	raise_msi(t, 2550);
 	EMIT(t, 2700, IO_SLEEP, 0);
 	on(t, VCPU0);
-	handle_irq(t, 2800, WRITER, VDA, 8, 1);
+	GUEST(t, 2750, KWORKER, 0, WORK_END, 0x5000,
+		FN_blk_mq_run_work_fn); /* the device has it long since */
+	handle_irq(t, 2800, KWORKER, VDA, 8, 1);
+	GUEST(t, 3400, KWORKER, 0, SWITCH, KWORKER, 1, WRITER);
 	GUEST(t, 3500, WRITER, 0, SYS_EXIT, NR_PWRITE, 512);
 	derive(t);
 	expect_lines(t, CALLED, "1 writer 7 sector\n");
+	expect_lines(t, "SELECT text FROM v_step WHERE text LIKE 'workqueue%end%'", "");
 	expect_lines(t, NOT_RECORDED,
 		"2 not recorded: the instruction that notif\n"
 		"3 handled inside KVM by ioeventfd: the exi\n"
