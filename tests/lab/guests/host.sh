@@ -64,7 +64,7 @@ separated() { # guest and KVM have lines of their own, and nothing is left over
 check "the layer budget tells the guest's time from KVM's" separated
 
 if [ "$LAB" = vmx ]; then
-	skip "functions, ioeventfd, block events, kill -9, attach" "in the SVM lab only: Bochs takes minutes to set the tracers up"
+	skip "functions, ioeventfd, block events, kill -9, attach" "in the SVM lab; functions there in host_linux.sh: each run sets the tracers up, and Bochs is slow"
 	done_testing
 fi
 

@@ -81,15 +81,15 @@ injected() { # the vector that the APIC took for GSI 11 is the one that the gues
 check "path: the disk's vector from GSI to the acknowledgement" injected
 early() { # a timer's interrupt is no part of the completion of a write that is still on its way
 	local bad
-	bad=$(query "$w" "SELECT s.request_id || ': ' || s.text FROM v_step s WHERE s.stage IN (7, 9) AND s.text LIKE 'kvm_%' AND s.n <
-		(SELECT min(n) FROM v_step t WHERE t.request_id = s.request_id AND t.text LIKE '%pop head%')")
+	bad=$(query "$w" "SELECT s.request_id, k.name FROM step s JOIN request q ON q.id = s.request_id JOIN event e ON
+		e.id = s.event_id JOIN event_kind k ON k.id = e.kind WHERE s.stage IN (7, 9) AND e.ts < q.t_pop")
 	echo "$bad"
 	[ -z "$bad" ]
 }
 check "path: interrupts of others do not look like the disk's" early
 not_missing() { # of no request, also not of those that share their kick with others
 	local bad
-	bad=$(query "$w" "SELECT request_id, text FROM v_step WHERE text LIKE 'not recorded: %kvm\_%' ESCAPE '\\' OR
+	bad=$(query "$w" "SELECT text FROM absent WHERE text LIKE 'not recorded: %kvm\_%' ESCAPE '\' OR
 		text LIKE 'not recorded: inside KVM%'")
 	echo "$bad"
 	[ -z "$bad" ]
