@@ -77,6 +77,18 @@ static bool lost_between(const struct derive *d, int64_t t0, int64_t t1)
 	return false;
 }
 
+/* Where no kvm_entry and no kvm_exit fire, time in KVM_RUN is the guest's too, but for what leads out of it. */
+static enum ew_layer silent_layer(
+	enum ew_layer layer, const struct event_row *ev, const struct event_row *next)
+{
+	bool other_call = ev->kind == EW_SYS_ENTER && !host_is_run(ev);
+
+	return layer == EW_LAYER_KVM && !other_call && next->kind != EW_SYS_EXIT &&
+			       next->kind != EW_KVM_USERSPACE_EXIT
+		       ? EW_LAYER_IN_KVM_RUN
+		       : layer;
+}
+
 /*
  * Between two threads of the VMM of which none was seen to wake the other: from the notification to the system call,
  * from its return to the interrupt. The VMM has the request then; nothing says whether it ran or waited.
@@ -111,6 +123,8 @@ void host_budget(const struct derive *d, const struct host_path *p, const struct
 			layer = EW_LAYER_WAITING;
 		else if (before[i].kind)
 			layer = layer_after(&before[i], &p->ev[i]);
+		if (p->silent && before[i].kind)
+			layer = silent_layer(layer, &before[i], &p->ev[i]);
 		/* A thread that had nothing to do with the request before: who knows what it did. */
 		if (p->ev[i - 1].track != p->ev[i].track && before[i].id < p->first.event &&
 			layer != EW_LAYER_WAITING)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the events say of notifications, system calls and interrupts, one by one; host_join.c joins them. */
-#include "host_join.h"
+#include "host_path.h"
 
 #include <errno.h>
 #include <linux/virtio_blk.h>
@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#define KVM_PIO_OUT 1 /* include/trace/events/kvm.h, arch/x86/kvm/trace.h */
+#define KVM_MMIO_WRITE 2
 #define KVM_IOCTL 0xae00   /* KVMIO in the second byte of an ioctl request */
 #define LEGACY_NOTIFY 0x10 /* VIRTIO_PCI_QUEUE_NOTIFY in a BAR of at least 0x20 ports */
 #define LEGACY_BAR 0x20
@@ -28,6 +30,7 @@ struct track {
 	bool vcpu, vmm;
 	char name[48];
 	struct mark entry, sys; /* the last kvm_entry; the open system call's sys_enter */
+	struct mark run;        /* the last KVM_RUN's */
 	struct open_exit exit;
 	size_t call;     /* the open one, or NO_INDEX */
 	size_t irq;      /* the last one raised in the open system call, or NO_INDEX */
@@ -153,7 +156,7 @@ static int close_exit(struct host_gather *g, int64_t track, struct track *t, str
 	/* They stand in the order in which they began. */
 	for (at = j->kicks++; at > 0 && j->kick[at - 1].at.event > x.at.event; at--)
 		j->kick[at] = j->kick[at - 1];
-	j->kick[at] = (struct host_kick){.exit_id = x.id,
+	j->kick[at] = (struct host_kick){.exit_id = j->silent ? SQL_NULL : x.id,
 		.track = track,
 		.space = x.row.space,
 		.addr = x.row.addr,
@@ -227,14 +230,18 @@ static int on_kvm_entry(struct host_gather *g, struct track *t, const struct eve
 static int on_sys_enter(struct host_gather *g, struct track *t, const struct event_row *ev)
 {
 	struct host_join *j = g->j;
-	int ret;
+	int ret = 0;
 
 	t->sys = (struct mark){ev->id, ev->ts};
 	t->call = t->irq = NO_INDEX;
+	if (host_is_run(ev)) {
+		t->run = t->sys;
+		ret = j->silent ? close_exit(g, ev->track, t, t->run) : 0;
+	}
 	if (ev->a[0] == SYS_ioctl && (ev->a[2] & 0xff00) == KVM_IOCTL)
 		t->vmm = true;
-	if (!t->vmm || !is_disk_call(ev))
-		return 0;
+	if (ret || !t->vmm || !is_disk_call(ev))
+		return ret;
 	ret = grow(j, (void **)&j->call, &j->calls_cap, j->calls, sizeof(*j->call));
 	if (ret)
 		return ret;
@@ -318,6 +325,26 @@ static void ended(struct host_join *j, const struct track *t, const struct event
 	}
 }
 
+/* Where no kvm_exit fires: a write by the guest, seen by its emulation. Its exit ends with the next KVM_RUN. */
+static int on_access(struct host_gather *g, struct track *t, const struct event_row *ev)
+{
+	bool pio = ev->kind == EW_KVM_PIO, write = ev->a[0] == (pio ? KVM_PIO_OUT : KVM_MMIO_WRITE);
+	int ret = close_exit(g, ev->track, t, (struct mark){0, 0});
+
+	if (!write)
+		return ret;
+	t->exit = (struct open_exit){.id = ev->id,
+		.at = {ev->id, ev->ts},
+		.before = t->run,
+		.row = {.id = ev->id,
+			.space = pio ? EW_SPACE_PIO : EW_SPACE_MMIO,
+			.addr = ev->a[1],
+			.size = ev->a[2],
+			.value = pio ? ev->a[4] : ev->a[3],
+			.is_write = true}};
+	return ret;
+}
+
 /* Records were lost: nobody knows where any track is. */
 static int forget(struct host_gather *g)
 {
@@ -369,6 +396,12 @@ int host_gather_event(struct host_gather *g, const struct event_row *ev)
 	case EW_KVM_SET_IRQ:
 	case EW_KVM_MSI_SET_IRQ:
 		return on_irq(g, t, ev);
+	case EW_KVM_PIO:
+	case EW_KVM_MMIO:
+		return g->j->silent ? on_access(g, t, ev) : 0;
+	case EW_KVM_USERSPACE_EXIT:
+		t->exit.row.to_vmm |= g->j->silent;
+		return 0;
 	default:
 		return 0;
 	}

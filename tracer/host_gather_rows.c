@@ -74,6 +74,7 @@ int host_gather(struct host_join *j, sqlite3 *db)
 	int ret = host_gather_begin(&g, j), end;
 
 	j->attached = *sql_meta(db, "attach.pid", value, sizeof(value));
+	j->silent = *sql_meta(db, "host_trace.silent", value, sizeof(value));
 	if (!ret)
 		ret = load_tracks(g, db, j->e);
 	if (!ret)

@@ -11,7 +11,7 @@
 
 /* An exit by a write that may be a driver's notification of a queue. */
 struct host_kick {
-	int64_t exit_id, track, space, addr, value;
+	int64_t exit_id /* SQL_NULL: no kvm_exit */, track, space, addr, value;
 	struct mark at;     /* its kvm_exit */
 	struct mark before; /* the kvm_entry in front of it; event 0: none was seen */
 	struct mark entry;  /* the kvm_entry that ended it */
@@ -52,6 +52,7 @@ struct host_address {
 };
 
 struct host_join {
+	bool silent; /* kvm_exit and kvm_entry never fire: an access stands for its exit, KVM_RUN for the entry */
 	bool attached; /* there are system calls of the VMM's threads only */
 	struct err *e;
 	struct host_kick *kick;

@@ -18,6 +18,7 @@ struct host_path {
 	const struct host_irq *irq;     /* or NULL */
 	struct mark inject, entry, eoi; /* the delivery; event 0: not seen */
 	int64_t delivery;               /* the vCPU's track */
+	bool silent;                    /* host_join's */
 	int64_t wake,
 		wake_irq; /* sched_waking by which the request was handed on; 0: not recorded */
 	struct host_leg leg[HOST_LEGS];

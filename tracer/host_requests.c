@@ -35,6 +35,7 @@ static int make(struct host_maker *m, const struct host_kick *kick, const struct
 
 	m->id++;
 	m->p.kick = kick;
+	m->p.silent = m->j->silent;
 	m->p.call = call;
 	m->p.irq = irq == NO_INDEX ? NULL : &m->j->irq[irq];
 	ret = host_find_path(m);

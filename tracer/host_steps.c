@@ -10,9 +10,12 @@
 	X(GUEST_KERNEL,                                                                              \
 		"not recorded: the guest kernel's way to this instruction; the exit's rip is"        \
 		" where it ends")                                                                    \
+	X(SILENT_RIP, "not recorded: the guest kernel's way to this instruction, and where it is")   \
 	X(NO_KICK, "no notification by the driver was seen in front of this system call")            \
 	X(HANDLER,                                                                                   \
 		"not recorded: KVM's functions between the exit and this; needs function_graph")     \
+	X(SILENT, "not recorded: the exit with its reason, and the entry behind it: kvm_exit and"    \
+		  " kvm_entry never fire on this KVM")                                               \
 	X(IOEVENTFD,                                                                                 \
 		"KVM_RUN did not return for this exit: an ioeventfd took it, and woke the thread"    \
 		" that waits for it")                                                                \
@@ -125,9 +128,11 @@ static int put_missing(struct host_maker *m, int stage, bool block)
 			ret = put_absent(m, 2, EW_LAYER_GUEST_KERNEL, HOST_ABSENT_NO_KICK);
 	}
 	if (!ret && p->kick && was < 3 && stage >= 3)
-		ret = put_absent(m, 2, EW_LAYER_GUEST_KERNEL, HOST_ABSENT_GUEST_KERNEL);
+		ret = put_absent(m, 2, EW_LAYER_GUEST_KERNEL,
+			p->silent ? HOST_ABSENT_SILENT_RIP : HOST_ABSENT_GUEST_KERNEL);
 	if (!ret && p->kick && was < 4 && stage >= 4) {
-		ret = put_absent(m, 3, EW_LAYER_KVM, HOST_ABSENT_HANDLER);
+		ret = put_absent(
+			m, 3, EW_LAYER_KVM, p->silent ? HOST_ABSENT_SILENT : HOST_ABSENT_HANDLER);
 		if (!ret && !p->kick->to_vmm)
 			ret = put_absent(m, 4, EW_LAYER_KVM, HOST_ABSENT_IOEVENTFD);
 	}

@@ -136,6 +136,18 @@ from_the_first() { # all of a short run: its first KVM_RUN too, by its threads a
 		[ "$(query "$w" "SELECT count(*) >= $returns FROM e_kvm_userspace_exit")" = 1 ]
 }
 check "attach --wait: a VM that begins later, with two vCPUs, from its first exit to its end" from_the_first
+requests() { # by its port, its system call and its interrupt; where no kvm_exit fires, without the exits
+	local n
+	n=$(sed -n 's/.* s, \([0-9]*\) disk requests$/\1/p' "$TMP/a.out")
+	query "$w" "SELECT type, count(*), min(sector), sum(exits) FROM v_request GROUP BY 1"
+	"$EXITWALK" path "$w" >"$TMP/path"
+	cat "$TMP/path"
+	[ "$n" -gt 100 ] && [ "$(query "$w" "SELECT count(*) FROM v_request")" = "$n" ] &&
+		grep -q 'kvm_pio: write of port 0xc010' "$TMP/path" && grep -q 'pwrite64 = ' "$TMP/path" &&
+		grep -q 'kvm_set_irq: GSI 11 level 1' "$TMP/path" && grep -Eq 'unaccounted +0.000' "$TMP/path" &&
+		{ [ ! -d /sys/module/kvm_pvm ] || grep -q 'guest + KVM, not separated' "$TMP/path"; }
+}
+check "attach: its disk requests, each by port, system call and interrupt" requests
 gives_up() { # and leaves no recording of nothing
 	rm -f "$w"
 	waiting || return 1
