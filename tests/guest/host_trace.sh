@@ -153,7 +153,10 @@ gives_up() { # and leaves no recording of nothing
 	waiting || return 1
 	kill -INT $attach # timeout(1) passes it on
 	wait $attach
-	[ $? -eq 1 ] && grep -q 'no virtual machine called .* began; nothing is recorded' "$TMP/err" && [ ! -e "$w" ]
+	local status=$?
+	cat "$TMP/out" "$TMP/err"
+	ls -l "$w"
+	[ $status -ne 0 ] && grep -q 'no virtual machine called .* began; nothing is recorded' "$TMP/err" && [ ! -e "$w" ]
 }
 check "attach --wait: Ctrl-C before the VM begins" gives_up
 done_testing
