@@ -170,8 +170,9 @@ SELECT a.request_id, a.aside, a.n0, a.n1, a.steps, a.exits, a.t0, a.t1,
 		printf('%d exit%s: ', a.exits, CASE a.exits WHEN 1 THEN '' ELSE 's' END) ||
 		(SELECT group_concat(CASE k WHEN 1 THEN name ELSE printf('%d %s', k, name) END, ', ')
 		FROM (SELECT count(*) AS k, name FROM
-			(SELECT (SELECT coalesce(v.hw_reason_name, v.kvm_reason_name, 'reason not recorded') ||
-					coalesce(' (' || v.device || ')', '') FROM v_exit v WHERE v.id = e.a0) AS name
+			(SELECT coalesce((SELECT coalesce(v.hw_reason_name, v.kvm_reason_name) ||
+					coalesce(' (' || v.device || ')', '') FROM v_exit v WHERE v.id = e.a0),
+				'reason not recorded') AS name
 			FROM step s JOIN event e ON e.id = s.event_id
 			WHERE s.request_id = a.request_id AND s.n BETWEEN a.n0 AND a.n1 AND s.what = 'event' AND (e.kind = 101 OR
 				e.kind = 2 AND NOT EXISTS (SELECT 1 FROM vm_exit x WHERE x.id = e.a0 AND x.isa IS NOT NULL)))

@@ -170,6 +170,7 @@ static void exits_that_pass(void **state)
 	HOST(t, 1313, tick, KVM_INJ_VIRQ, 236);
 	HOST(t, 1314, tick, HOST_FUNC, 256, 0);
 	entry(t, 1320, tick);
+	GUEST(t, 1330, WRITER, HARDIRQ, IRQ, 4); /* another device's */
 	GUEST(t, 1360, WRITER, 0, BIO_QUEUE, VDA, 8, 1, WS);
 	issue(t, 1400, WRITER, VDA, 8, 1);
 	notify_device(t, 1500, WRITER);
@@ -200,6 +201,11 @@ static void exits_that_pass(void **state)
 		"1950 4 - kvm_userspace_e\n"
 		"3010 8 - kvm_inj_virq: v\n"
 		"3020 8 - kvm_entry: vCPU\n");
+	expect_lines(t,
+		"SELECT group_concat(coalesce(aside, '-'), ' ') FROM v_step WHERE text LIKE 'irq_handler_entry%'",
+		"1 -\n");
+	expect_lines(t, "SELECT text FROM v_aside WHERE request_id = 1",
+		"1 exit: reason not recorded; 7 steps\n");
 	expect_lines(t, BUDGET_ERRORS, "");
 	expect_lines(t, UNACCOUNTED, "");
 }
