@@ -283,15 +283,15 @@ bool derive_host_own(const struct writer *w, const struct event_row *ev, int64_t
 	}
 }
 
-/* The exit that ev[i] is part of; a function in front of kvm_exit belongs to the exit that follows. 0: none. */
-static int64_t exit_of(const struct writer *w, size_t i)
+int64_t derive_exit_of(const struct writer *w, size_t i)
 {
 	const int64_t track = w->ev[i].track;
 
 	if (w->ev[i].exit_id)
 		return w->ev[i].exit_id;
 	for (; i < w->n; i++)
-		if (w->ev[i].track == track && w->ev[i].kind == EW_KVM_EXIT)
+		if (w->ev[i].track == track &&
+			(w->ev[i].kind == EW_KVM_EXIT || w->ev[i].kind == EW_RUN_EXIT))
 			return w->ev[i].exit_id;
 	return 0;
 }
@@ -304,7 +304,7 @@ int derive_host_stage(const struct writer *w, const struct event_row *ev)
 	/* The guest has stopped, and kvm_exit is about to say so. */
 	if (function && !ev->exit_id &&
 		(w->stage == 2 || w->stage == 9 || w->shown.kind == EW_KVM_ENTRY))
-		return w->handler && exit_of(w, (size_t)(ev - w->ev)) == w->handler ? 9 : 3;
+		return 3;
 	/* An interrupt in front of the request's own is another one's, a timer's: it only costs an exit. */
 	if ((stage == 7 || stage == 9) && (!w->r->irq.event || ev->id < w->r->irq.event))
 		return 3;

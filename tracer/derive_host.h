@@ -23,6 +23,10 @@ bool derive_host_own(const struct writer *w, const struct event_row *ev, int64_t
 /* The vector of the request's interrupt: the first one that a local APIC took in when it was raised; -1: not seen. */
 int64_t derive_host_vector(const struct writer *w);
 
+/* The exit that ev[i] is part of; in front of kvm_exit, or of the return where there is none, the one that follows.
+ * 0: none. */
+int64_t derive_exit_of(const struct writer *w, size_t i);
+
 /* The stage of a tracepoint that stands in no exit of the path's. */
 int derive_host_stage(const struct writer *w, const struct event_row *ev);
 

@@ -253,13 +253,15 @@ static bool has_returned(const struct writer *w, const struct event_row *ev)
 }
 
 /*
- * The stage of a tracepoint: what follows the call's return is the process's, and up to the first entry of the path the call has not begun.
+ * The stage of a tracepoint. Up to the first entry of the path the call has not begun; from the exit on in which the
+ * interrupt is acknowledged, and when the call has returned, it is the guest that goes on.
  */
 static int host_stage(const struct writer *w, const struct event_row *ev)
 {
 	int kind = steps_kind_stage(ev->kind);
 
-	if (has_returned(w, ev))
+	if (has_returned(w, ev) || (w->r->ack.event && ev->id > w->r->ack.event) ||
+		(w->handler && derive_exit_of(w, (size_t)(ev - w->ev)) == w->handler))
 		return 9;
 	if (w->stage == 1 && !w->kicked && (kind == 0 || kind == 7 || kind == 9))
 		return 1;

@@ -111,8 +111,8 @@ static void steps_of_a_traced_write(void **state)
 		"9 isr_read vmm\n"
 		"9 run_enter exit_entry\n"
 		"9 kvm_entry kvm\n"
-		"3 kvm_exit kvm\n"
-		"4 kvm_userspace_exit kvm\n"
+		"9 kvm_exit kvm\n"
+		"9 kvm_userspace_exit kvm\n"
 		"9 absent guest_kernel\n"
 		"9 run_exit exit_entry\n"
 		"9 marker guest_user\n");
