@@ -159,4 +159,27 @@ gives_up() { # and leaves no recording of nothing
 	[ $status -ne 0 ] && grep -q 'no virtual machine called .* began; nothing is recorded' "$TMP/err" && [ ! -e "$w" ]
 }
 check "attach --wait: Ctrl-C before the VM begins" gives_up
+live_line() { # on a terminal: counts while it records, Ctrl-C ends it, and the guest goes on
+	"$EXITWALK" run -q --no-record -d "$TMP/a.img" --timeout 60 --append outloop=4000000000 >"$TMP/a.out" 2>&1 &
+	local guest=$! terminal status
+	await_vcpu $guest || return 1
+	timeout 60 script -qec "echo \$\$ >$TMP/attach.pid; exec $EXITWALK attach $guest -o $w" "$TMP/screen" </dev/null >/dev/null &
+	terminal=$!
+	until grep -aqE 'exitwalk\[[0-9]+\]: [0-9]+ exits, [1-9][0-9]* events, 0 lost; Ctrl-C ends the recording' "$TMP/screen" 2>/dev/null; do
+		kill -0 $terminal || { cat "$TMP/screen" && return 1; }
+		sleep 0.1
+	done
+	kill -INT "$(cat "$TMP/attach.pid")"
+	wait $terminal
+	status=$?
+	kill -0 $guest && kill $guest
+	wait $guest
+	cat -v "$TMP/screen"
+	[ $status -eq 0 ] && "$EXITWALK" check "$w" && [ "$(meta stop_reason)" = "a signal" ]
+}
+if command -v script >/dev/null; then
+	check "attach on a terminal: a line that counts, until Ctrl-C" live_line
+else
+	skip "attach on a terminal" "script(1) is not here"
+fi
 done_testing
