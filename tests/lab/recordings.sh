@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # make recordings: makes the recordings of samples/recordings anew, in both labs: the sample guest on a blank
-# disk, with the host kernel's tracepoints, and a stock Debian kernel whose process writes 512 bytes and 64 KiB with O_DIRECT.
+# disk, with the host kernel's tracepoints, and a stock Debian kernel whose process writes with O_DIRECT to the disk
+# and to a file, seen by its own kernel too, and by the host's (in the SVM lab with its functions).
 #   recordings.sh [DIRECTORY]      LABS="svm vmx"
 set -eu
 cd "$(dirname "$0")/../.."
@@ -19,8 +20,10 @@ in_there='set -e
 	exitwalk run -q --host-trace=on -o out/$LAB-sample.exw -d /tmp/sample.img >/tmp/says
 	cp linux/kernel linux/initramfs.cpio .
 	new_disk disk.img
-	exitwalk run -q -k kernel -i initramfs.cpio -d disk.img -o out/$LAB-linux.exw \
-		--append "$LINUX_WORDS ew_modes=direct" --timeout 3000 >/tmp/says
+	kernels="--guest-events --host-functions" modes=direct,file-small
+	[ $LAB = svm ] || kernels= modes=direct # a boot with all that takes half an hour there
+	exitwalk run -q -k kernel -i initramfs.cpio -d disk.img -o out/$LAB-linux.exw $kernels \
+		--append "$LINUX_WORDS ew_modes=$modes" --timeout 3000 >/tmp/says
 	for r in out/*.exw; do exitwalk check $r >/tmp/check || { cat /tmp/check; exit 1; }; done'
 mkdir -p "$to"
 for lab in ${LABS:-svm vmx}; do
