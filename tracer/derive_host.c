@@ -296,19 +296,25 @@ int64_t derive_exit_of(const struct writer *w, size_t i)
 	return 0;
 }
 
+bool derive_host_is_others(const struct writer *w, const struct event_row *ev)
+{
+	int stage = steps_kind_stage(ev->kind);
+
+	return derive_is_host(ev->kind) && (stage == 7 || stage == 9) &&
+	       (!w->r->irq.event || ev->id < w->r->irq.event);
+}
+
 int derive_host_stage(const struct writer *w, const struct event_row *ev)
 {
 	bool function = ev->kind == EW_HOST_FUNC || ev->kind == EW_HOST_FUNC_EXIT;
-	int stage = steps_kind_stage(ev->kind);
 
 	/* The guest has stopped, and kvm_exit is about to say so. */
 	if (function && !ev->exit_id &&
 		(w->stage == 2 || w->stage == 9 || w->shown.kind == EW_KVM_ENTRY))
 		return 3;
-	/* An interrupt in front of the request's own is another one's, a timer's: it only costs an exit. */
-	if ((stage == 7 || stage == 9) && (!w->r->irq.event || ev->id < w->r->irq.event))
+	if (derive_host_is_others(w, ev))
 		return 3;
-	return stage ?: w->stage;
+	return steps_kind_stage(ev->kind) ?: w->stage;
 }
 
 void derive_host_sql(char *buf, size_t size)

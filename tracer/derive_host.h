@@ -27,6 +27,12 @@ int64_t derive_host_vector(const struct writer *w);
  * 0: none. */
 int64_t derive_exit_of(const struct writer *w, size_t i);
 
+/*
+ * An interrupt, injected or acknowledged in front of the request's own: another one's, a timer's. Where the guest acknowledges
+ * by memory (PV EOI) KVM finds it at the next exit, which may be the notification.
+ */
+bool derive_host_is_others(const struct writer *w, const struct event_row *ev);
+
 /* The stage of a tracepoint that stands in no exit of the path's. */
 int derive_host_stage(const struct writer *w, const struct event_row *ev);
 

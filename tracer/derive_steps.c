@@ -169,7 +169,7 @@ static int put_kick_guest(struct writer *w, size_t run_exit)
 static int put_kick_event(struct writer *w, size_t i)
 {
 	const struct event_row *ev = &w->ev[i];
-	int stage = steps_kind_stage(ev->kind);
+	int stage = derive_host_is_others(w, ev) ? 3 : steps_kind_stage(ev->kind);
 	int ret = 0;
 
 	if (ev->kind == EW_RUN_EXIT && w->side.lead[i] != LEAD_DONE)

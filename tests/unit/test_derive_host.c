@@ -247,8 +247,8 @@ static void a_timer_in_between(void **state)
 	HOST(t, 1210, at, KVM_APIC_ACCEPT_IRQ, 0, 0, 0, 236);
 	HOST(t, 1220, at, KVM_INJ_VIRQ, 236, 0, 0);
 	HOST(t, 1230, at, KVM_ENTRY, at, 0, IOWRITE16);
-	HOST(t, 1300, 0, KVM_EOI, 0, 236);
 	HOST(t, 1910, kick_exit, KVM_EXIT, kick_exit, 1, 30, IOWRITE16 + 6, 0xc0100001);
+	HOST(t, 1915, kick_exit, KVM_EOI, 0, 236); /* by memory: KVM finds it now */
 	HOST(t, 1930, kick_exit, KVM_USERSPACE_EXIT, 2, 0);
 	kick(t, 2000, 1, 1);
 	serve(t, 2200, 1, 0x9000);
@@ -267,6 +267,12 @@ static void a_timer_in_between(void **state)
 		"3 kvm_eoi: APIC 0, vector 236\n"
 		"8 kvm_inj_virq: vector 43\n"
 		"9 kvm_eoi: APIC 0, vector 43\n");
+	expect_lines(t,
+		"SELECT group_concat(DISTINCT stage) FROM v_step WHERE request_id = 1 AND ts_ns BETWEEN 1910 AND 2530",
+		"3,4,5,6\n");
+	expect_lines(t,
+		"SELECT count(*) FROM v_step WHERE request_id = 1 AND text LIKE 'no host system call%'",
+		"0\n");
 	expect_lines(t, BUDGET_ERRORS, "");
 }
 
