@@ -39,7 +39,7 @@ if [ "$1" = svm ] && command -v qemu-system-x86_64 >/dev/null; then
 	qemu=(-f "$(command -v qemu-system-x86_64)" -f "$TMP/firmware" -m 2048)
 fi
 in_lab "$1" "${qemu[@]}" -f tests/lab/suite.sh -f tests/lab/guests -f tests/guest/run.sh -f tests/guest/run_ends.sh \
-	-f tests/guest/disks.sh -f "$linux" "${drive[@]}" -o "$out" -k "$out/kernel.log" -t 2300 \
+	-f tests/guest/disks.sh -f "$linux" "${drive[@]}" -o "$out" -k "$out/kernel.log" -t 3600 \
 	"export EXITWALK=/lab/exitwalk LAB=$1 BACKEND=$2 TMP=/tmp LINUX=/lab/linux UI_DRIVE=/lab/drive SAN=${SAN-} PARTS='${PARTS-}'
 	bash tests/lab/suite.sh; status=\$?; echo '# part power-off'; exit \$status" 2>"$TMP/err" | with_times
 status=${PIPESTATUS[0]}
