@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "page_journal.h"
 #include "schema/schema.h"
 #include "sql.h"
@@ -63,17 +64,7 @@ struct bulk {
 
 static int room_for(void **array, size_t *cap, size_t n, size_t size, struct err *e)
 {
-	size_t more = *cap ? 2 * *cap : 64;
-	void *bigger;
-
-	if (n < *cap)
-		return 0;
-	bigger = reallocarray(*array, more, size);
-	if (!bigger)
-		return err_set(e, -ENOMEM, "out of memory");
-	*array = bigger;
-	*cap = more;
-	return 0;
+	return array_grow(array, cap, n, size) ? err_set(e, -ENOMEM, "out of memory") : 0;
 }
 
 /* Room for the image of a page: of the one with this number, or of a new one, if it is 0. */

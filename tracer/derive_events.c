@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "derive_calls.h"
 #include "derive_guest.h"
 #include "derive_queues.h"
@@ -36,17 +37,9 @@ void derive_read_event(sqlite3_stmt *row, struct event_row *ev)
 
 int derive_grow(void **array, size_t *cap, size_t n, size_t size, struct err *e)
 {
-	size_t more = *cap ? 2 * *cap : 64;
-	void *bigger;
-
-	if (n < *cap)
-		return 0;
-	bigger = reallocarray(*array, more, size);
-	if (!bigger)
-		return err_set(e, -ENOMEM, "out of memory while deriving requests");
-	*array = bigger;
-	*cap = more;
-	return 0;
+	return array_grow(array, cap, n, size)
+		       ? err_set(e, -ENOMEM, "out of memory while deriving requests")
+		       : 0;
 }
 
 bool derive_numbered(int64_t kind)

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "array.h"
+
 /* CLOCK_MONOTONIC is slewed by at most 500 ppm (adjtimex(2), MAXFREQ): two slopes differ by twice that. */
 #define SLEW 1e-3
 
@@ -28,15 +30,8 @@ int guest_clock_add_pair(struct guest_clock *c, int64_t ts, uint64_t tsc, uint64
 		c->backwards |= tsc < last->tsc;
 		return 0; /* one that says nothing */
 	}
-	if (c->pairs == c->cap) {
-		size_t cap = c->cap ? 2 * c->cap : 64;
-		void *more = reallocarray(c->pair, cap, sizeof(*c->pair));
-
-		if (!more)
-			return -ENOMEM;
-		c->pair = more;
-		c->cap = cap;
-	}
+	if (array_grow((void **)&c->pair, &c->cap, c->pairs, sizeof(*c->pair)))
+		return -ENOMEM;
 	c->pair[c->pairs++] = (struct guest_clock_pair){
 		.tsc = tsc, .ts = ts, .half = (int64_t)(width / 2 + 1)};
 	return 0;
@@ -68,15 +63,8 @@ int guest_clock_add_offset(struct guest_clock *c, unsigned vcpu, int64_t ts, uin
 		last->last = ts;
 		return 0;
 	}
-	if (v->n == v->cap) {
-		size_t cap = v->cap ? 2 * v->cap : 4;
-		void *more = reallocarray(v->at, cap, sizeof(*v->at));
-
-		if (!more)
-			return -ENOMEM;
-		v->at = more;
-		v->cap = cap;
-	}
+	if (array_grow((void **)&v->at, &v->cap, v->n, sizeof(*v->at)))
+		return -ENOMEM;
 	v->at[v->n++] = (struct guest_clock_offset){offset, ts, ts, khz, host_khz};
 	return 0;
 }
