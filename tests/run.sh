@@ -3,7 +3,7 @@
 # Runs test programs that speak TAP and adds up: `run.sh [-j N] PROGRAM…`, N at the same time (1), started
 # in the order given. A program that dies, hangs (10 minutes; a lab 40), prints no plan or fewer results
 # than planned counts as a failure. A line "# time: …" of a program is shown below its result. Ends with
-# "N passed, N failed, N skipped".
+# what was skipped and why, what failed, and "N passed, N failed, N skipped".
 set -u
 
 jobs=1
@@ -16,7 +16,7 @@ done
 shift $((OPTIND - 1))
 
 passed=0 failed=0 skipped=0
-reasons=()
+reasons=() failures=()
 work=$(mktemp -d)
 # Tests that drop privileges must be able to reach their own folder.
 chmod 755 "$work"
@@ -67,6 +67,14 @@ run_one() { # N PROGRAM
 	[ -n "$bad" ] && f=$((f + 1))
 	grep -iE '^(not )?ok .*# *skip' "$log" | sed -E "s|^(not )?ok [0-9]+ *-? *|$name: |" >"$work/$n.skips"
 	{
+		[ -n "$bad" ] && echo "$name: $bad"
+		# The first lines of why, since of a long output only the end may be kept.
+		awk -v name="$name" '/^not ok / && !/# *[Ss][Kk][Ii][Pp]/ {
+				sub(/^not ok [0-9]+ *-? */, ""); print name ": " $0; why = 4; next }
+			/^#/ && why-- > 0 { print "  " $0; next }
+			{ why = 0 }' "$log"
+	} >"$work/$n.fails"
+	{
 		printf '%-34s %3d passed' "$name" "$p"
 		[ "$f" -gt 0 ] && printf ', %d FAILED' "$f"
 		[ "$s" -gt 0 ] && printf ', %d skipped' "$s"
@@ -91,6 +99,7 @@ collect() {
 		passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 		cat "${count%.count}.says"
 		while IFS= read -r line; do reasons+=("$line"); done <"${count%.count}.skips"
+		while IFS= read -r line; do failures+=("$line"); done <"${count%.count}.fails"
 		rm "$count"
 		ended=$((ended + 1))
 	done
@@ -115,6 +124,10 @@ fi
 if [ ${#reasons[@]} -gt 0 ]; then
 	echo "Skipped:"
 	printf '  %s\n' "${reasons[@]}"
+fi
+if [ ${#failures[@]} -gt 0 ]; then
+	echo "Failed:"
+	printf '  %s\n' "${failures[@]}"
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

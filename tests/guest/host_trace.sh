@@ -116,9 +116,10 @@ attached() {
 check "attach to a running VM, which goes on" attached
 
 waiting() { # starts attach --wait for $TMP/later.img, as $attach, and waits until it waits
+	rm -f "$TMP/err" # what an earlier one said
 	timeout -s INT 120 "$EXITWALK" attach --name "$TMP/later.img" --wait -o "$w" >"$TMP/out" 2>"$TMP/err" &
 	attach=$!
-	until grep -q 'waiting for a virtual machine called' "$TMP/err"; do
+	until grep -q 'waiting for a virtual machine called' "$TMP/err" 2>/dev/null; do
 		kill -0 $attach || { cat "$TMP/err" && return 1; }
 		sleep 0.05
 	done
