@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The host kernel's tracepoints, live: instances, and the thread that reads them. */
+#include "array.h"
 #include "host_live_priv.h"
 
 #include <dirent.h>
@@ -15,13 +16,18 @@
 
 /* --- what is the VM's ----------------------------------------------------------------------- */
 
+static bool is_ours(struct host_live *h, uint64_t task)
+{
+	return host_tasks_kind(&h->tasks, (uint32_t)task) == HOST_TASK_OURS;
+}
+
 /* Completions come in anybody's context: their sectors tell whose they are. */
 static bool keep_block(struct host_live *h, const struct host_event *ev)
 {
 	uint64_t sector = ev->rec.a[1];
 	uint64_t *slot = &h->sector[(sector * 0x9e3779b97f4a7c15u) >> 52];
 
-	if (host_tasks_kind(&h->tasks, ev->task) == HOST_TASK_OURS) {
+	if (is_ours(h, ev->task)) {
 		*slot = sector + 1;
 		return true;
 	}
@@ -30,6 +36,19 @@ static bool keep_block(struct host_live *h, const struct host_event *ev)
 	if (ev->rec.kind == EW_BLOCK_RQ_COMPLETE)
 		*slot = 0;
 	return true;
+}
+
+/* As the kernel filters by task. */
+static bool keep_unfiltered(struct host_live *h, const struct host_event *ev)
+{
+	switch (ev->rec.kind) {
+	case EW_SCHED_SWITCH:
+		return is_ours(h, ev->rec.a[0]) || is_ours(h, ev->rec.a[2]);
+	case EW_SCHED_WAKING:
+		return is_ours(h, ev->task) || is_ours(h, ev->rec.a[0]);
+	default:
+		return is_ours(h, ev->task);
+	}
 }
 
 static bool keep(void *ctx, const struct host_event *ev)
@@ -47,7 +66,7 @@ static bool keep(void *ctx, const struct host_event *ev)
 	case EW_KVM_APIC_ACCEPT_IRQ:
 		return host_tasks_kind(&h->tasks, ev->task) != HOST_TASK_FOREIGN;
 	default:
-		return true; /* the kernel has filtered */
+		return ev->rec.ts >= h->filtered || keep_unfiltered(h, ev);
 	}
 }
 
@@ -193,11 +212,13 @@ int host_live_create(
 
 /* --- running -------------------------------------------------------------------------------- */
 
-/* The threads of another process; those that it makes while this looks come by fork. */
+/* The threads of another process, all at once; those that it makes from then on come by fork. */
 static int trace_process(struct host_live *h)
 {
 	char path[48];
 	struct dirent *d;
+	pid_t *task = NULL;
+	size_t n = 0, cap = 0;
 	int ret = 0;
 	DIR *all;
 
@@ -206,12 +227,18 @@ static int trace_process(struct host_live *h)
 	if (!all)
 		return -errno;
 	while (!ret && (d = readdir(all))) {
-		pid_t task = atoi(d->d_name);
+		pid_t id = atoi(d->d_name);
 
-		if (task > 0)
-			ret = host_instance_tasks(&h->instance[OURS], &task, 1);
+		if (id <= 0)
+			continue;
+		ret = array_grow((void **)&task, &cap, n, sizeof(*task));
+		if (!ret)
+			task[n++] = id;
 	}
 	closedir(all);
+	if (!ret)
+		ret = host_instance_tasks(&h->instance[OURS], task, n);
+	free(task);
 	return ret;
 }
 
@@ -247,7 +274,15 @@ static int cannot_start(int ret, struct err *e)
 	return err_set(e, ret, "tracing cannot be started: %s", strerror(-ret));
 }
 
-int host_live_process(struct host_live *h, pid_t pid, struct err *e)
+int host_live_all(struct host_live *h, struct err *e)
+{
+	int ret = start_tracing(h);
+
+	h->all = true;
+	return ret ? cannot_start(ret, e) : 0;
+}
+
+int host_live_process(struct host_live *h, pid_t pid, uint64_t since, struct err *e)
 {
 	int ret;
 
@@ -255,8 +290,15 @@ int host_live_process(struct host_live *h, pid_t pid, struct err *e)
 	ret = host_live_filter(h);
 	if (!ret)
 		ret = trace_process(h);
-	if (!ret)
+	/* One that a thread of before the filter made since comes now. */
+	if (!ret && h->all)
+		ret = trace_process(h);
+	if (!ret && !h->all)
 		ret = start_tracing(h);
+	if (h->all) {
+		h->filtered = probe_now();
+		h->begun = since > h->begun ? since : h->begun;
+	}
 	if (ret == -ENOENT && kill(pid, 0))
 		return err_set(e, ret, "process %d has ended", pid);
 	return ret ? cannot_start(ret, e) : 0;
@@ -271,7 +313,7 @@ int host_live_start(struct host_live *h, struct err *e)
 	int ret;
 
 	for (unsigned i = 0; i < h->streams; i++)
-		h->stream[i].last = from;
+		h->stream[i].from = h->stream[i].last = from;
 	recorder_host_until(h->sink, from);
 	ret = start_reader(h);
 	if (!ret && own)

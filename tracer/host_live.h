@@ -29,10 +29,17 @@ int host_live_create(
 	struct host_live **out, struct recorder *r, const struct host_live_opts *o, struct err *e);
 
 /*
- * Another process than this one, with all its threads: from here on what they do is recorded, in the kernel's
- * buffers until host_live_start(). After host_live_create(), before recorder_start().
+ * Before host_live_process(): from here on what any process does is in the kernel's buffers, where the newest
+ * overwrites the oldest, so that it is not too late when that one is known. After host_live_create().
  */
-int host_live_process(struct host_live *h, pid_t pid, struct err *e);
+int host_live_all(struct host_live *h, struct err *e);
+
+/*
+ * Another process than this one, with all its threads: from here on what they do is recorded, in the kernel's
+ * buffers until host_live_start(); after host_live_all() also what they did since `since` (ns of CLOCK_MONOTONIC).
+ * After host_live_create(), before recorder_start().
+ */
+int host_live_process(struct host_live *h, pid_t pid, uint64_t since, struct err *e);
 
 /*
  * After recorder_start(): the recorder gets what is traced. Of this process, if it is the one, the calling

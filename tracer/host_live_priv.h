@@ -40,7 +40,9 @@ struct host_live {
 	atomic_bool stop;
 	_Atomic uint64_t events, exits, lost;
 	uint64_t record_ps; /* what a record costs who makes it; 0: not known */
-	uint64_t begun;     /* nothing was traced before */
+	uint64_t begun;     /* nothing was traced before, or is wanted */
+	uint64_t filtered;  /* since then the kernel filters by task; before, the reader does */
+	bool all;           /* host_live_all() */
 	uint64_t cpu_ns;    /* the reader's, when it has ended */
 	int failed;         /* -errno: the reader has given up */
 };

@@ -55,7 +55,12 @@ static int decode(struct host_stream *s, const struct host_pages *p)
 		record.data = kbuffer_next_event(p->kbuf, &ts)) {
 		struct host_event *ev;
 
-		if (missed && add_loss(s, ts, missed))
+		if (ts < s->from) { /* and so is what is missing before it */
+			missed = 0;
+			continue;
+		}
+		/* How many of the first gap's records are of no interest nobody knows. */
+		if (missed && add_loss(s, ts, s->last == s->from ? 0 : missed))
 			return -ENOMEM;
 		missed = 0;
 		s->last = ts;

@@ -12,12 +12,13 @@ struct host_stream {
 	int fd;
 	unsigned cpu;
 	uint32_t task;         /* its HOST_TASK_CPU, for losses */
+	uint64_t from;         /* what is older is not wanted */
 	uint64_t last;         /* time of the last record; before any: when the stream began */
 	struct host_event *ev; /* ev[at … n-1] are not taken yet; kind 0: a loss, see below */
 	size_t at, n, cap;
 };
 
-/* An event of kind 0: records were lost before it. a[0] = how many or 0, a[1] = time of the last one in
+/* An event of kind 0: records were lost before it. a[0] = how many or 0 (not known), a[1] = time of the last one in
  * front of the gap; its own time is that of the first one behind it. */
 
 /* What the streams of an instance share. */

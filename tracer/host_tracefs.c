@@ -175,13 +175,17 @@ static int add_tasks(const struct host_instance *in, const char *fork, const cha
 	const pid_t *task, size_t n)
 {
 	int ret = host_instance_write(in, fork, "1");
-	char text[16];
+	size_t used = 0, size = 12 * n + 1;
+	char *text = malloc(size);
 
-	/* One at a time: each write adds, and a task that is gone by now is no reason to lose the others. */
-	for (size_t i = 0; !ret && i < n; i++) {
-		snprintf(text, sizeof(text), "%d", task[i]);
+	if (!text)
+		return -ENOMEM;
+	/* All in one write: the first one of several would leave out those that follow, for as long as they take. */
+	for (size_t i = 0; i < n; i++)
+		used += (size_t)snprintf(text + used, size - used, "%d ", task[i]);
+	if (!ret)
 		ret = host_instance_write(in, file, text);
-	}
+	free(text);
 	return ret;
 }
 

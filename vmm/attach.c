@@ -22,6 +22,8 @@
 static void read_before(struct attach *a)
 {
 	kvm_counters_open(&a->counters, a->process.pid, a->pidfd);
+	if (a->wait) /* they began at 0, when there was nothing to read: see begin_at_zero() */
+		return;
 	if (kvm_counters_read(&a->counters, &a->before) || !a->before.n)
 		a->before.n = 0;
 }
@@ -34,13 +36,12 @@ static void put_counts(struct attach *a, const struct kvm_counts *n, bool after)
 		"%" PRIu64 " %" PRIu64, n->from, n->to);
 }
 
-/* What is there at the end only: of vCPUs that were made since, and had counted nothing at the beginning. */
+/* The counters of a virtual machine that was not there yet when all was ready. */
 static void begin_at_zero(struct attach *a)
 {
-	for (size_t i = 0; a->wait && i < a->after.n; i++)
-		if (a->after.at[i].vcpu >= 0)
-			recorder_kvm_stat(
-				a->recorder, a->after.at[i].vcpu, a->after.at[i].name, false, 0);
+	for (size_t i = 0; i < a->after.n; i++)
+		recorder_kvm_stat(a->recorder, a->after.at[i].vcpu, a->after.at[i].name, false, 0);
+	a->before.from = a->before.to = a->await.since;
 }
 
 /* Both or none: what cannot be compared is not kept. */
@@ -51,13 +52,14 @@ static void keep_counters(struct attach *a)
 	if (a->await.made > 1)
 		why = "not kept: the process made several virtual machines, and an exit does not"
 		      " say of which one it is";
-	else if (!*why && (!a->before.n || !a->after.n))
+	else if (!*why && ((!a->wait && !a->before.n) || !a->after.n))
 		why = "not read: they went away with the virtual machine";
 	if (*why) {
 		recorder_meta(a->recorder, "kvm_stats", "%s", why);
 		return;
 	}
-	begin_at_zero(a);
+	if (a->wait)
+		begin_at_zero(a);
 	put_counts(a, &a->before, false);
 	put_counts(a, &a->after, true);
 }
@@ -123,7 +125,8 @@ static int find_process(struct attach *a, struct err *e)
 	return kvm_await(&a->await, &a->process, a->name, a->signals, e);
 }
 
-/* Makes everything ready first: between the process and its first exit there may be little time. */
+/* Makes everything ready first, and traces everybody until it is known whom: between the process and its first
+ * exit there may be less time than it takes to look. */
 static int begin(struct attach *a, struct err *e)
 {
 	struct host_live_opts o = {.syscalls = true};
@@ -142,16 +145,21 @@ static int begin(struct attach *a, struct err *e)
 	o.emulated = a->silent;
 	rc = host_live_create(&a->live, a->recorder, &o, e);
 	if (rc == 0 && a->wait)
+		rc = host_live_all(a->live, e);
+	if (rc == 0 && a->wait)
 		rc = find_process(a, e);
+	a->wait &= a->await.since != 0; /* else it was quicker than we */
 	if (rc == 0 && !a->wait)
 		a->await.made = 1;
 	if (rc == 0)
-		rc = host_live_process(a->live, a->process.pid, e);
+		rc = host_live_process(a->live, a->process.pid, a->await.since, e);
 	if (rc == 0) {
 		a->pidfd = (int)syscall(SYS_pidfd_open, a->process.pid, 0);
 		if (a->pidfd < 0)
-			rc = err_set(e, -errno, "process %d cannot be watched: %s", a->process.pid,
-				strerror(errno));
+			rc = errno == ESRCH
+				     ? err_set(e, -ESRCH, "process %d has ended", a->process.pid)
+				     : err_set(e, -errno, "process %d cannot be watched: %s",
+					       a->process.pid, strerror(errno));
 	}
 	if (rc == 0) {
 		read_before(a);

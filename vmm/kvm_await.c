@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "kvm_await.h"
+#include "tracer/probe.h"
 
 #define LOOK_MS 250
 #define KERNEL_GROUP 1 /* the kernel's own words, not those of udev */
@@ -89,12 +90,15 @@ int kvm_await(
 {
 	struct pollfd fds[] = {{signals, POLLIN, 0}, {w->uevents, POLLIN, 0}};
 
+	w->since = 0;
 	for (;;) {
+		uint64_t look = probe_now();
 		int rc = kvm_process_named(p, name, NULL);
 		pid_t maker;
 
 		if (rc != -ESRCH)
 			return rc ? kvm_process_named(p, name, e) : 0;
+		w->since = look;
 		do {
 			if (poll(fds, 2, LOOK_MS) < 0 && errno != EINTR)
 				return err_set(e, -errno, "%s", strerror(errno));

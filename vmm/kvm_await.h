@@ -6,14 +6,17 @@
 #ifndef EXITWALK_VMM_KVM_AWAIT_H
 #define EXITWALK_VMM_KVM_AWAIT_H
 
+#include <stdint.h>
+
 #include "kvm_process.h"
 
 struct kvm_await {
-	int uevents;   /* netlink socket; -1: they do not come */
-	unsigned made; /* virtual machines that the awaited process made, as far as KVM said */
+	int uevents;    /* netlink socket; -1: they do not come */
+	unsigned made;  /* virtual machines that the awaited process made, as far as KVM said */
+	uint64_t since; /* ns of CLOCK_MONOTONIC: it had no virtual machine yet; 0: not known */
 };
 
-/* From here on nothing is missed. */
+/* From here on no beginning is missed. */
 void kvm_await_open(struct kvm_await *w);
 
 /*

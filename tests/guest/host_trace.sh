@@ -124,9 +124,15 @@ waiting() { # starts attach --wait for $TMP/later.img, as $attach, and waits unt
 		sleep 0.05
 	done
 }
-from_the_first() { # all of a short run: its first KVM_RUN too, by its threads and vCPUs' numbers
+from_the_first() { # all of a short run, its first KVM_RUN too, though attach has no processor when it begins
+	local guest tracer
 	waiting || return 1
-	"$EXITWALK" run -q --no-record --cpus 2 --repeat 30 -d "$TMP/later.img" >"$TMP/a.out" || { kill $attach; return 1; }
+	tracer=$(pgrep -P $attach) && kill -STOP "$tracer" || return 1
+	"$EXITWALK" run -q --no-record --cpus 2 --repeat 100 -d "$TMP/later.img" >"$TMP/a.out" &
+	guest=$!
+	await_vcpu $guest && sleep 0.2
+	kill -CONT "$tracer"
+	wait $guest || { kill $attach; return 1; }
 	wait $attach || { cat "$TMP/err" && return 1; }
 	cat "$TMP/out" "$TMP/a.out"
 	query "$w" "SELECT kind, vcpu, name FROM track"
