@@ -10,6 +10,8 @@
 #include "derive_calls.h"
 #include "derive_guest.h"
 #include "derive_queues.h"
+#include "hash64.h"
+#include "u64_map.h"
 #include "vmm/guest_abi.h"
 
 struct pass {
@@ -18,8 +20,9 @@ struct pass {
 	struct queues queues;
 	struct track_state *track;
 	size_t tracks, tracks_cap;
-	size_t *slot; /* hash: request number → index + 1 */
-	size_t slots; /* a power of two */
+	struct u64_map track_at; /* id → index + 1 */
+	size_t *slot;            /* hash: request number → index + 1 */
+	size_t slots;            /* a power of two */
 };
 
 void derive_read_event(sqlite3_stmt *row, struct event_row *ev)
@@ -99,13 +102,20 @@ enum vcpu_at derive_vcpu_at(const struct derive *d, int64_t track, int64_t event
 
 static struct track_state *find_track(struct pass *p, int64_t id)
 {
-	for (size_t i = 0; i < p->tracks; i++)
-		if (p->track[i].id == id)
-			return &p->track[i];
+	/* Ids are above 0; of others that a damaged file has, two may be one. */
+	uint64_t *at = u64_map_put(&p->track_at, (uint64_t)id & INT64_MAX);
+
+	if (at && *at)
+		return &p->track[*at - 1];
+	if (!at) {
+		err_set(p->d->e, -ENOMEM, "out of memory while deriving requests");
+		return NULL;
+	}
 	if (derive_grow((void **)&p->track, &p->tracks_cap, p->tracks, sizeof(*p->track), p->d->e))
 		return NULL;
 	p->track[p->tracks] = (struct track_state){
 		.id = id, .entering = NO_INDEX, .active = NO_INDEX};
+	*at = p->tracks + 1;
 	return &p->track[p->tracks++];
 }
 
@@ -113,7 +123,7 @@ static struct track_state *find_track(struct pass *p, int64_t id)
 
 static size_t *request_slot(struct pass *p, int64_t number)
 {
-	size_t i = (uint64_t)number * 0x9e3779b97f4a7c15u & (p->slots - 1);
+	size_t i = hash64((uint64_t)number, p->slots);
 
 	while (p->slot[i] && p->d->request[p->slot[i] - 1].id != number)
 		i = (i + 1) & (p->slots - 1);
@@ -434,6 +444,7 @@ int derive_calls_and_requests(struct derive *d)
 		free(p.track[i].served.at);
 	}
 	free(p.track);
+	u64_map_free(&p.track_at);
 	free(p.slot);
 	return ret;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "derive_guest.h"
+#include "hash64.h"
 
 #define DISKS_MAX 64
 #define FIRST_FAR 16384 /* a bio that so many events overtook is shown in front of the window */
@@ -46,9 +47,8 @@ static bool same_place(const struct guest_extent *a, const struct guest_extent *
 
 static size_t *slot_of(struct join *j, const struct guest_extent *at)
 {
-	uint64_t h = (uint64_t)at->sector * 0x9e3779b97f4a7c15u ^
-		     (uint64_t)at->sectors * 0xff51afd7ed558ccdu ^ (uint64_t)at->op;
-	size_t i = (h ^ h >> 32) & (j->slots - 1);
+	uint64_t rest = hash64_mix((uint64_t)at->sectors << 8 ^ (uint64_t)at->op);
+	size_t i = hash64((uint64_t)at->sector ^ rest, j->slots);
 
 	while (j->head[i] && !same_place(&j->g->rq[j->head[i] - 1].at, at))
 		i = (i + 1) & (j->slots - 1);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash64.h"
 #include "host_exit.h"
 #include "host_join.h"
 
@@ -47,7 +48,7 @@ void host_rows_destroy(struct host_rows *r)
 
 static unsigned *find_slot(const struct host_rows *r, uint32_t task)
 {
-	unsigned i = (task * 0x9e3779b1u) & (r->slots - 1);
+	unsigned i = (unsigned)hash64(task, r->slots);
 
 	while (r->slot[i] && r->track[r->slot[i] - 1].task != task)
 		i = (i + 1) & (r->slots - 1);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "hash64.h"
 #include "sql.h"
 
 void orc_rows_free(struct orc_rows *r)
@@ -15,7 +16,7 @@ void orc_rows_free(struct orc_rows *r)
 /* Where ip is, or where it would be; slots > n. */
 static struct orc_row *place(const struct orc_rows *r, uint64_t ip)
 {
-	size_t i = ip * 0x9e3779b97f4a7c15u >> 32 & (r->slots - 1);
+	size_t i = hash64(ip, r->slots);
 
 	while (r->slot[i].ip && r->slot[i].ip != ip)
 		i = (i + 1) & (r->slots - 1);

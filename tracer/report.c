@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "derive.h"
+#include "hash64.h"
 #include "sql.h"
 
 #define NAME_OF(enum_, value)                                                                      \
@@ -145,12 +146,12 @@ struct loading {
 
 static size_t *label_slot(struct loading *l, const char *label)
 {
-	uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
+	uint64_t h = 0xcbf29ce484222325u ^ hash64_secret(); /* FNV-1a */
 	size_t i;
 
 	for (const char *c = label; *c; c++)
 		h = (h ^ (unsigned char)*c) * 0x100000001b3u;
-	i = h & (l->slots - 1);
+	i = hash64(h, l->slots);
 	while (l->slot[i] && strcmp(l->t->row[l->slot[i] - 1].label, label) != 0)
 		i = (i + 1) & (l->slots - 1);
 	return &l->slot[i];

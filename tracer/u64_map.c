@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "hash64.h"
+
 void u64_map_free(struct u64_map *m)
 {
 	free(m->slot);
@@ -13,7 +15,7 @@ void u64_map_free(struct u64_map *m)
 /* Where the key is, or where it would be. */
 static struct u64_slot *place(const struct u64_map *m, uint64_t key)
 {
-	size_t i = key * 0x9e3779b97f4a7c15u >> 32 & (m->slots - 1);
+	size_t i = hash64(key, m->slots);
 
 	while (m->slot[i].key && m->slot[i].key != key + 1)
 		i = (i + 1) & (m->slots - 1);
