@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* exitwalk: looks up the subcommand and calls it. Everything else is in the folders. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "tracer/cmd.h"
 
 const char *argp_program_version = "exitwalk " EXITWALK_VERSION;
@@ -28,11 +30,23 @@ static int run(const struct cmd *c, int argc, char **argv)
 	return c->run(argc, argv);
 }
 
+/*
+ * Standard input, output and error may be closed. The next files that are opened would have their numbers: what is
+ * printed would go into a disk image. In their places are descriptors that fail as a closed one does (EBADF).
+ */
+static void fill_standard_files(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
 	const struct cmd *c;
 	int ret;
 
+	fill_standard_files();
 	if (argc < 2) {
 		help_overview(stderr);
 		return 64;

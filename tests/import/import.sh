@@ -236,6 +236,13 @@ kept() {
 		cmp "$TMP/svm-qemu.exw" "$TMP/kept.exw"
 }
 check "a trace of which nothing can be read replaces nothing" kept
+closed() { # the files that are opened then have the numbers of standard input, output and error
+	rm -f "$TMP/closed.exw"
+	bash -c "exec $1; exec \"\$0\" import \"\$1\" -o \"\$2\"" "$EXITWALK" "$data/vmx-sync.trace.dat" "$TMP/closed.exw"
+	[ $? -eq "$2" ] && "$EXITWALK" check "$TMP/closed.exw"
+}
+check "standard input and error are closed" closed '<&- 2>&-' 0
+check "standard output is closed too, and it fails since it cannot say what it did" closed '<&- >&- 2>&-' 1
 full() { (ulimit -f 64 && fails 1 'cannot be written\|could not be completed' "$EXITWALK" import "$data/svm-qemu.trace.dat" -o "$TMP/full.exw"); }
 check "a full disk: one sentence" full
 # No scheduler events are in this trace: who had the request is known, what its threads did between is not.
