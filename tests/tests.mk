@@ -16,7 +16,7 @@ $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIB) $(LIBS) \
-		$(if $(findstring tests/unit,$<),-lcmocka) $(if $(findstring tests/ui,$<),-lvterm)
+		$(if $(findstring tests/unit,$<)$(findstring bench_derive,$<),-lcmocka) $(if $(findstring tests/ui,$<),-lvterm)
 -include $(addsuffix .d,$(UNIT_BIN) $(UI_BIN) $(BENCH_BIN))
 
 .PHONY: check check-build check-run check-lab bench fuzz

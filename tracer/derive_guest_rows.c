@@ -9,49 +9,12 @@
 #define FRONT_FAR 2048 /* so many events in front of a window are looked through */
 #define FRONT_BIOS 64  /* and these are shown from wherever they are */
 
-static void read_row(sqlite3_stmt *s, struct event_row *ev)
+void derive_guest_read(sqlite3_stmt *s, struct event_row *ev)
 {
 	derive_read_event(s, ev);
 	ev->pid = sqlite3_column_int64(s, 12);
 	ev->flags = sqlite3_column_int64(s, 13);
 	ev->error = derive_guest_error(s, 14);
-}
-
-/* Appends those with ids from … to; windows overlap, and what was read is kept. */
-static int read_rows(struct writer *w, int64_t from, int64_t to)
-{
-	struct guest_side *g = &w->guest;
-	sqlite3_stmt *s = w->guest_events;
-	int ret = 0;
-
-	sqlite3_bind_int64(s, 1, from);
-	sqlite3_bind_int64(s, 2, to);
-	while (!ret && (ret = sql_step(s, w->d->e)) > 0) {
-		ret = derive_grow(
-			(void **)&g->row, &g->rows_cap, g->rows, sizeof(*g->row), w->d->e);
-		if (!ret)
-			read_row(s, &g->row[g->rows++]);
-	}
-	sqlite3_reset(s);
-	if (!ret)
-		g->read_to = to;
-	return ret;
-}
-
-/* The first of the rows with an id of at least `event`. */
-static size_t first_row(const struct guest_side *g, int64_t event)
-{
-	size_t low = 0, high = g->rows;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (g->row[mid].id < event)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
 }
 
 /* Sorts n rows in among w->ev[start …], from the end. */
@@ -73,33 +36,19 @@ static int merge_rows(struct writer *w, const struct event_row *row, size_t n, s
 
 int derive_guest_rows(struct writer *w, int64_t from, int64_t to, size_t start)
 {
-	struct guest_side *g = &w->guest;
-	size_t first;
+	const struct event_row *row = NULL;
+	size_t n = 0;
 	int ret = 0;
 
-	if (!w->d->guest || from > to)
-		return 0;
-	if (from < g->read_from || from > g->read_to) {
-		g->rows = 0;
-		g->read_from = from;
-		ret = read_rows(w, from, to);
-	} else if (to > g->read_to) {
-		first = first_row(g, from);
-		g->rows -= first; /* later requests begin later */
-		memmove(g->row, g->row + first, g->rows * sizeof(*g->row));
-		g->read_from = from;
-		ret = read_rows(w, g->read_to + 1, to);
-	}
-	if (ret)
-		return ret;
-	first = first_row(g, from);
-	return merge_rows(w, g->row + first, first_row(g, to + 1) - first, start);
+	if (w->d->guest)
+		ret = event_window_read(&w->guest.window, from, to, &row, &n, w->d->e);
+	return ret ? ret : merge_rows(w, row, n, start);
 }
 
 /* One that stands far in front of the window. */
 static int read_one(struct writer *w, int64_t event, int64_t near)
 {
-	sqlite3_stmt *s = w->guest_events;
+	sqlite3_stmt *s = w->guest.window.stmt;
 	struct event_row ev;
 	int ret;
 
@@ -109,7 +58,7 @@ static int read_one(struct writer *w, int64_t event, int64_t near)
 	sqlite3_bind_int64(s, 2, event);
 	ret = sql_step(s, w->d->e);
 	if (ret > 0) {
-		read_row(s, &ev);
+		derive_guest_read(s, &ev);
 		ret = merge_rows(w, &ev, 1, 0);
 	}
 	sqlite3_reset(s);
@@ -159,5 +108,5 @@ int64_t derive_guest_from(const struct writer *w, int64_t from)
 void derive_guest_free(struct guest_side *g)
 {
 	free(g->stage);
-	free(g->row);
+	event_window_free(&g->window);
 }

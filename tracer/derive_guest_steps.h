@@ -5,6 +5,9 @@
 
 #include "derive_steps.h"
 
+/* A row of guest_event and event, as writer.guest.window reads it. */
+void derive_guest_read(sqlite3_stmt *s, struct event_row *ev);
+
 /* Reads the guest's events with ids from … to, and sorts them in among w->ev[start …]. */
 int derive_guest_rows(struct writer *w, int64_t from, int64_t to, size_t start);
 /* After all events of the window were read: fills w->guest. */

@@ -317,11 +317,22 @@ int derive_host_stage(const struct writer *w, const struct event_row *ev)
 	return steps_kind_stage(ev->kind) ?: w->stage;
 }
 
-void derive_host_sql(char *buf, size_t size)
+bool derive_host_elsewhere(int64_t kind)
 {
-	snprintf(buf, size, "kind IN (%d, %d, %d, %d, %d, %d, %d, %d, %d)", EW_LOST,
-		EW_BLOCK_BIO_QUEUE, EW_BLOCK_RQ_INSERT, EW_BLOCK_RQ_ISSUE, EW_BLOCK_RQ_COMPLETE,
-		EW_KVM_SET_IRQ, EW_KVM_MSI_SET_IRQ, EW_KVM_APIC_ACCEPT_IRQ, EW_SCHED_SWITCH);
+	switch (kind) {
+	case EW_LOST:
+	case EW_BLOCK_BIO_QUEUE:
+	case EW_BLOCK_RQ_INSERT:
+	case EW_BLOCK_RQ_ISSUE:
+	case EW_BLOCK_RQ_COMPLETE:
+	case EW_KVM_SET_IRQ:
+	case EW_KVM_MSI_SET_IRQ:
+	case EW_KVM_APIC_ACCEPT_IRQ:
+	case EW_SCHED_SWITCH:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* --- the budget ------------------------------------------------------------------------------- */

@@ -36,8 +36,8 @@ bool derive_host_is_others(const struct writer *w, const struct event_row *ev);
 /* The stage of a tracepoint that stands in no exit of the path's. */
 int derive_host_stage(const struct writer *w, const struct event_row *ev);
 
-/* The condition for events of other threads that may concern it. */
-void derive_host_sql(char *buf, size_t size);
+/* May one of another thread concern it? */
+bool derive_host_elsewhere(int64_t kind);
 
 /* Which layer a vCPU's thread is in after, and was in before, one of its tracepoints; now: what it was in. */
 enum ew_layer derive_host_after(const struct event_row *ev, enum ew_layer now);

@@ -231,18 +231,16 @@ int steps_request(struct writer *w)
 
 static int prepare_reads(struct writer *w)
 {
-	char sql[1024], numbered[64], host[128];
+	sqlite3_stmt *events = NULL, *guest_events = NULL;
+	char sql[1024];
 	int ret;
 
-	derive_host_sql(host, sizeof(host));
 	snprintf(sql, sizeof(sql),
-		"SELECT " EVENT_COLUMNS
-		" FROM event WHERE id BETWEEN ?1 AND ?2 AND (track IN (?3, ?4,"
-		" ?5, ?6, ?7, ?8, ?9, ?10) AND kind NOT BETWEEN %d AND %d OR a0 = ?11 AND kind IN (%s)"
-		" OR %s) ORDER BY id",
-		EW_GUEST_FUNC, EW_GUEST_SOFTIRQ_RET,
-		derive_numbered_sql(numbered, sizeof(numbered)), host);
-	ret = sql_prepare(w->d->db, &w->events, w->d->e, sql);
+		"SELECT " EVENT_COLUMNS " FROM event WHERE id BETWEEN ?1 AND ?2 AND kind NOT"
+		" BETWEEN %d AND %d ORDER BY id",
+		EW_GUEST_FUNC, EW_GUEST_SOFTIRQ_RET);
+	ret = sql_prepare(w->d->db, &events, w->d->e, sql);
+	w->window = event_window(events, NULL);
 	snprintf(sql, sizeof(sql),
 		"SELECT " EVENT_COLUMNS " FROM event WHERE id BETWEEN min(?1, coalesce((SELECT"
 		" event_id FROM vm_exit WHERE id = ?4), ?1)) AND ?2 AND (track = ?3 AND"
@@ -253,10 +251,11 @@ static int prepare_reads(struct writer *w)
 	if (!ret)
 		ret = sql_prepare(w->d->db, &w->prefix, w->d->e, sql);
 	if (!ret && w->d->guest)
-		ret = sql_prepare(w->d->db, &w->guest_events, w->d->e,
+		ret = sql_prepare(w->d->db, &guest_events, w->d->e,
 			"SELECT e.id, e.ts, e.dur, e.kind, e.track, e.exit_id, e.a0, e.a1, e.a2, e.a3, e.a4,"
 			" e.a5, g.pid, g.flags, g.error FROM guest_event g JOIN event e ON e.id ="
 			" g.event_id WHERE g.event_id BETWEEN ?1 AND ?2 ORDER BY g.event_id");
+	w->guest.window = event_window(guest_events, derive_guest_read);
 	if (!ret)
 		ret = sql_prepare(w->d->db, &w->frames, w->d->e,
 			"SELECT n, ip FROM frame WHERE event_id = ?1 AND (NOT ?2 OR n <= coalesce((SELECT"
@@ -291,11 +290,12 @@ int steps_prepare(struct writer *w)
 
 void steps_finish(struct writer *w)
 {
-	sqlite3_stmt **const all[] = {&w->events, &w->prefix, &w->guest_events, &w->frames,
-		&w->insn, &w->insert_step, &w->insert_request, &w->insert_budget};
+	sqlite3_stmt **const all[] = {&w->prefix, &w->frames, &w->insn, &w->insert_step,
+		&w->insert_request, &w->insert_budget};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		sqlite3_finalize(*all[i]);
+	event_window_free(&w->window);
 	free(w->ev);
 	free(w->step);
 	free(w->side.lead);

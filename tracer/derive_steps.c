@@ -419,21 +419,29 @@ static int put_end(struct writer *w, const struct event_row *last)
 	return ret ? ret : put_return(w);
 }
 
-static int load_rows(struct writer *w, sqlite3_stmt *stmt)
+static int add_row(struct writer *w, const struct event_row *ev)
 {
-	int ret = 0;
+	int ret = derive_grow((void **)&w->ev, &w->cap, w->n, sizeof(*w->ev), w->d->e);
 
-	while (!ret && (ret = sql_step(stmt, w->d->e)) > 0) {
-		ret = derive_grow((void **)&w->ev, &w->cap, w->n, sizeof(*w->ev), w->d->e);
-		if (!ret)
-			derive_read_event(stmt, &w->ev[w->n++]);
-	}
-	sqlite3_reset(stmt);
+	if (!ret)
+		w->ev[w->n++] = *ev;
 	return ret;
+}
+
+/* Of the tracks that have to do with the request, or what names it, or what the host's tracepoints say elsewhere. */
+static bool is_wanted(const struct event_row *ev, int64_t request, const int64_t *track, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ev->track == track[i])
+			return true;
+	return (ev->a[0] == request && derive_numbered(ev->kind)) ||
+	       derive_host_elsewhere(ev->kind);
 }
 
 static int load_kick(struct writer *w, int64_t from, int64_t notified)
 {
+	int ret = 0;
+
 	sqlite3_bind_int64(w->prefix, 1, from);
 	sqlite3_bind_int64(w->prefix, 2, w->r->first.event - 1);
 	sqlite3_bind_int64(w->prefix, 3, w->kick ? w->kick->track : 0);
@@ -442,7 +450,14 @@ static int load_kick(struct writer *w, int64_t from, int64_t notified)
 	sqlite3_bind_int64(w->prefix, 6, w->r->wake.event);
 	/* Of the host's tracepoints those up to the return: what follows is of other requests. */
 	sqlite3_bind_int64(w->prefix, 7, w->kick ? w->kick->exit.event : 0);
-	return load_rows(w, w->prefix);
+	while (!ret && (ret = sql_step(w->prefix, w->d->e)) > 0) {
+		struct event_row ev;
+
+		derive_read_event(w->prefix, &ev);
+		ret = add_row(w, &ev);
+	}
+	sqlite3_reset(w->prefix);
+	return ret;
 }
 
 /* A window that was cut may have the notification, or the thread's wake-up, in front of it. */
@@ -475,17 +490,18 @@ static int load_events(struct writer *w)
 		r->ack.event ? r->ack_track : r->track,
 		c && c->exit_event ? c->exit_track : r->track, rq ? rq->issue_track : r->track,
 		rq && rq->complete.event ? rq->complete_track : r->track};
+	const struct event_row *row = NULL;
+	size_t rows = 0;
 	int ret;
 
 	w->n = w->in_front = 0;
 	ret = load_prefix(w);
-	sqlite3_bind_int64(w->events, 1, r->first.event);
-	sqlite3_bind_int64(w->events, 2, r->last.event);
-	for (int i = 0; i < 8; i++)
-		sqlite3_bind_int64(w->events, 3 + i, track[i]);
-	sqlite3_bind_int64(w->events, 11, r->id);
 	if (!ret)
-		ret = load_rows(w, w->events);
+		ret = event_window_read(
+			&w->window, r->first.event, r->last.event, &row, &rows, w->d->e);
+	for (size_t i = 0; !ret && i < rows; i++)
+		if (is_wanted(&row[i], r->id, track, sizeof(track) / sizeof(track[0])))
+			ret = add_row(w, &row[i]);
 	return ret ? ret : derive_guest_rows(w, r->first.event, r->last.event, w->in_front);
 }
 

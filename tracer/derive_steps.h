@@ -3,7 +3,7 @@
 #ifndef EXITWALK_TRACER_DERIVE_STEPS_H
 #define EXITWALK_TRACER_DERIVE_STEPS_H
 
-#include "derive.h"
+#include "event_window.h"
 
 /* What the host's tracepoints have of the request (derive_host.c). */
 #define HOST_SIDE_SECTORS 64
@@ -31,10 +31,7 @@ struct guest_side {
 	bool notified;          /* functions by which the driver notified are steps */
 	unsigned char *stage;   /* by event: its step's stage, 0: it is no step */
 	size_t cap;
-	struct event_row
-		*row; /* what was read of the guest's events, with ids from read_from to read_to */
-	size_t rows, rows_cap;
-	int64_t read_from, read_to;
+	struct event_window window;
 };
 
 /* A row of step; SQL_NULL: none. */
@@ -49,7 +46,8 @@ struct writer {
 	struct derive *d;
 	struct host_side side;
 	struct guest_side guest;
-	sqlite3_stmt *events, *prefix, *guest_events, *frames, *insn;
+	struct event_window window; /* of those that are not the guest's */
+	sqlite3_stmt *prefix, *frames, *insn;
 	sqlite3_stmt *insert_step, *insert_request, *insert_budget;
 	const struct request *r;
 	const struct notify *kick; /* its notification's exit; NULL: none */
