@@ -7,6 +7,7 @@
 #include "cmd.h"
 #include "path.h"
 #include "reader.h"
+#include "request_row.h"
 #include "sql.h"
 
 enum { KEY_ALL = READER_OWN_KEYS, KEY_ASIDES };
@@ -14,7 +15,7 @@ enum { KEY_ALL = READER_OWN_KEYS, KEY_ASIDES };
 struct args {
 	struct reader_args reader;
 	int64_t request; /* 0: the first write */
-	bool all, asides;
+	bool all, asides, list;
 };
 
 static const struct argp_option options[] = {
@@ -23,6 +24,9 @@ static const struct argp_option options[] = {
 	{"all", KEY_ALL, NULL, 0, "every request, one after the other", 0},
 	{"asides", KEY_ASIDES, NULL, 0,
 		"every step of what happens aside; else one line for those in a row", 0},
+	{"list", 'l', NULL, 0,
+		"one line for each request: whose it is, the system call, what told the device of it",
+		0},
 	READER_OPTION_JSON,
 	READER_OPTION_ASCII,
 	{0},
@@ -46,6 +50,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_ASIDES:
 		a->asides = true;
 		return 0;
+	case 'l':
+		a->list = true;
+		return 0;
+	case ARGP_KEY_END:
+		if (a->list && a->reader.json)
+			argp_error(state,
+				"--list is text; --all --json has every request with all its columns");
+		return reader_parse(key, arg, state, &a->reader);
 	default:
 		return reader_parse(key, arg, state, &a->reader);
 	}
@@ -59,17 +71,15 @@ static const struct argp argp = {options, parse, "FILE",
 	" event N; \"exit N insn\" the instruction of row N of vm_exit. A line in front of steps names who does them,"
 	" where there are several: a thread, or a task or interrupt of the guest. ~: the step may have happened before"
 	" the one above it, since their clocks agree no better. Asides are exits in which nothing of"
-	" the request happens: timers, other devices. With --json every step is there, column aside tells which.",
+	" the request happens: timers, other devices. --list marks the request that is shown without --request; (kernel):"
+	" no system call of a process is known to have caused it; kick: the exit, or ioeventfd, by which the device was"
+	" told; none: it was at work and found the request in its queue. With --json every step is there, column aside tells which.",
 	NULL, NULL, NULL};
 
-/* The guest's first write(2) that reached the disk; without one, whatever comes nearest. */
 static int first_write(sqlite3 *db, int64_t *request, struct err *e)
 {
 	*request = 0;
-	return sql_get_int(db, e,
-		"SELECT q.id FROM request q LEFT JOIN guest_call c ON c.id = q.guest_call"
-		" ORDER BY q.type IS NOT 1, c.nr IS NOT 1, c.id IS NULL, q.t_first, q.id LIMIT 1",
-		request);
+	return sql_get_int(db, e, REQUEST_FIRST_WRITE_SQL, request);
 }
 
 static int one_request(sqlite3 *db, const struct args *a, const struct textout *o, struct json *j,
@@ -104,7 +114,7 @@ static int chosen_request(sqlite3 *db, struct args *a, struct err *e)
 	if (!ret && !highest)
 		ret = err_set(e, -ENOENT,
 			"the recording has no virtio request: the guest never used a disk");
-	if (!ret && !a->all && !a->request)
+	if (!ret && !a->all && !a->request) /* --list marks it */
 		ret = first_write(db, &a->request, e);
 	if (!ret && a->request > highest)
 		ret = err_set(e, -ENOENT,
@@ -120,6 +130,10 @@ static int print(struct recording *rec, const struct args *a, struct err *e)
 	int ret;
 
 	textout_init(&o, stdout, a->reader.ascii);
+	if (a->list) {
+		reader_banner(rec, &o);
+		return path_list(rec->db, &o, a->request, e);
+	}
 	json_init(&j, stdout);
 	if (a->reader.json) {
 		json_object(&j, NULL);

@@ -10,6 +10,8 @@
 /* 0, or -errno with a sentence. The request must exist. asides: every step of each, else one line for it. */
 int path_text(sqlite3 *db, const struct textout *o, int64_t request, bool asides, struct err *e);
 int path_json(sqlite3 *db, struct json *j, int64_t request, struct err *e);
+/* A line for each request, as wide as the terminal; `mark` is the one to begin with. 0, or -errno with a sentence. */
+int path_list(sqlite3 *db, const struct textout *o, int64_t mark, struct err *e);
 
 /* What path_text() and path_steps() share. */
 #define PATH_W_TIME 10

@@ -74,13 +74,14 @@ static int print_heading(sqlite3 *db, const struct textout *o, int64_t request,
 		h->t_last = sqlite3_column_int64(row, 6);
 		print_call(o, row);
 		snprintf(text, sizeof(text),
-			"request %" PRId64 " to %s: %s sector %s, %s bytes, %s; %s exits, %s %s",
+			"request %" PRId64 " to %s: %s sector %s, %s bytes, %s; %s exit%s, %s %s",
 			request, path_column(row, 0), path_column(row, 1), path_column(row, 2),
 			path_column(row, 3),
 			sqlite3_column_type(row, 4) != SQLITE_NULL ? path_column(row, 4)
 			: imported(row)                            ? "status not recorded"
 								   : "not completed",
-			path_column(row, 12), textout_us(h->t_last - h->t_first, us, sizeof(us)),
+			path_column(row, 12), sqlite3_column_int64(row, 12) == 1 ? "" : "s",
+			textout_us(h->t_last - h->t_first, us, sizeof(us)),
 			textout_pick(o, "µs", "us"));
 		textout_put(o, text, 0);
 		putc('\n', o->f);

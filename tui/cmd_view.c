@@ -92,9 +92,9 @@ static int view(struct recording *rec, const struct view_args *a, struct err *e)
 
 		if (!*a->request || *end || !model_goto_request(m, n))
 			ret = err_set(e, -EINVAL,
-				"there is no request %s in this recording; exitwalk report lists "
-				"what there is",
-				a->request);
+				"there is no request %s in this recording; exitwalk path --list %s "
+				"says which there are",
+				a->request, a->file);
 	}
 	if (!ret)
 		ret = ui_run(m, &opts, e);

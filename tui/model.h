@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include "tracer/probe.h"
 #include "tracer/recording.h"
+#include "tracer/request_row.h"
 
 #define MODEL_NONE INT64_MIN /* "no value": SQL's NULL, or no such row */
 #define MODEL_STAGES 9
@@ -44,13 +45,6 @@ struct row {
 	bool aside;            /* nothing of the request happens there */
 	bool uncertain;        /* it may have come before the row in front */
 	char text[MODEL_TEXT]; /* as recorded: untrusted, see text_next() */
-};
-
-/* One request with the system call it came from; columns of v_request. */
-struct request {
-	int64_t id, sector, bytes, t_first, t_last, exits, pid, kick_exit, device, queue, head;
-	int64_t call; /* guest_call.id */
-	char type[32], status[32], comm[20], syscall[24], device_name[32];
 };
 
 /* One line of a pane. The view decides how each kind looks; `value` is untrusted text. */

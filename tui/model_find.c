@@ -5,19 +5,22 @@
 #include <stdio.h>
 #include "text.h"
 
-/* A request's row has no text of its own: what the list shows of it. */
+/* A request's row has no text of its own: what the list shows of it, also where its columns have no room. */
 static void searched_text(struct model *m, sqlite3_stmt *s, char *buf, size_t size)
 {
-	char part[4][64];
+	struct request q;
+	size_t at = 0;
+	char cell[96];
 
 	if (m->mode != MODEL_REQUESTS) {
 		mq_text(s, 10, buf, size);
 		return;
 	}
-	for (int i = 0; i < 4; i++)
-		mq_text(s, 12 + i, part[i], sizeof(part[i]));
-	snprintf(buf, size, "%s %s %s %s sector %lld", part[0], part[1], part[2], part[3],
-		(long long)sqlite3_column_int64(s, 1));
+	request_row_read(s, &q);
+	for (int c = 0; c < REQUEST_COLS && at < size; c++)
+		at += (size_t)snprintf(buf + at, size - at,
+			c == REQUEST_COL_SECTOR ? "sector %s " : "%s ",
+			request_cell(&q, (enum request_column)c, cell, sizeof(cell)));
 }
 
 enum find_result model_find(
@@ -29,7 +32,7 @@ enum find_result model_find(
 		[MODEL_REQUESTS] = {Q_REQUEST_BEFORE, Q_REQUEST_AFTER},
 	};
 	const struct row *r = model_row(m, 0);
-	char text[MODEL_TEXT + 128];
+	char text[512];
 	unsigned seen = 0;
 	int64_t from;
 	sqlite3_stmt *s;

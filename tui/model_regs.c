@@ -96,7 +96,7 @@ void pane_regs(struct model *m, struct lines *out)
 		for (int k = 0; k < 2; k++)
 			memcpy(&v[k], (const char *)&snap.regs + reg[i + (size_t)k].at,
 				sizeof(v[k]));
-		line_text(out, LINE_PRE, "%-4s%016" PRIx64 "  %-6s%016" PRIx64, reg[i].name, v[0],
+		line_text(out, LINE_PRE, "%-4s%016" PRIx64 "  %-7s%016" PRIx64, reg[i].name, v[0],
 			reg[i + 1].name, v[1]);
 	}
 	symbol_of(m, snap.regs.rip, sym, sizeof(sym));

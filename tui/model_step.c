@@ -255,7 +255,7 @@ static void aside_lines(struct model *m, const struct row *r, struct lines *out)
 static void request_lines(struct model *m, struct lines *out)
 {
 	const struct request *q = model_request(m);
-	char a[160];
+	char a[160], way[64];
 
 	if (!q)
 		return;
@@ -273,7 +273,11 @@ static void request_lines(struct model *m, struct lines *out)
 		line_field(out, "device", NULL, "%s, queue %" PRId64, q->device_name, q->queue);
 	line_field(out, "wall time", DERIVED, "%s", text_ns(q->t_last - q->t_first, a, sizeof(a)));
 	line_field(out, "exits", DERIVED, "%" PRId64, q->exits);
-	line_text(out, LINE_DIM, "Enter walks its path.");
+	line_field(out, "told by", NULL, "%s, %s", request_cell(q, REQUEST_COL_KICK, a, sizeof(a)),
+		q->kick_exit == REQUEST_NONE && !q->kick[0]
+			? "not for it alone: the device found it in its queue"
+			: request_cell(q, REQUEST_COL_WAY, way, sizeof(way)));
+	line_text(out, LINE_DIM, "Enter walks its path, Esc goes back.");
 }
 
 void pane_step(struct model *m, struct lines *out)

@@ -53,29 +53,13 @@ static void row_read(sqlite3_stmt *s, struct row *r)
 	r->aside = sqlite3_column_type(s, 14) != SQLITE_NULL;
 }
 
-/* Columns of ROW_REQUEST. */
-static void request_read(sqlite3_stmt *s, struct request *q)
-{
-	int64_t *const number[] = {&q->id, &q->sector, &q->bytes, &q->t_first, &q->t_last,
-		&q->exits, &q->pid, &q->kick_exit, &q->device, &q->queue, &q->head, &q->call};
-	const int numbers = sizeof(number) / sizeof(number[0]);
-
-	for (int i = 0; i < numbers; i++)
-		*number[i] = mq_col(s, i);
-	mq_text(s, numbers, q->type, sizeof(q->type));
-	mq_text(s, numbers + 1, q->status, sizeof(q->status));
-	mq_text(s, numbers + 2, q->comm, sizeof(q->comm));
-	mq_text(s, numbers + 3, q->syscall, sizeof(q->syscall));
-	mq_text(s, numbers + 4, q->device_name, sizeof(q->device_name));
-}
-
 static void read_into(struct model *m, sqlite3_stmt *s, int i)
 {
 	if (m->mode != MODEL_REQUESTS) {
 		row_read(s, &m->win.row[i]);
 		return;
 	}
-	request_read(s, &m->win.request[i]);
+	request_row_read(s, &m->win.request[i]);
 	m->win.row[i] = (struct row){.id = m->win.request[i].id,
 		.event = MODEL_NONE,
 		.frame = MODEL_NONE,
@@ -226,7 +210,7 @@ bool request_select(struct model *m, int64_t id)
 
 	if (!mq_row(m, s))
 		return false;
-	request_read(s, &m->request);
+	request_row_read(s, &m->request);
 	sqlite3_reset(s);
 	m->has_request = true;
 	m->last_step = mq_one(m, Q_LAST_STEP, m->request.id, MODEL_NONE, MODEL_NONE);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Text for a terminal: safe decoding of recorded bytes, ASCII stand-ins, times for people. */
+/* Text for a terminal: safe decoding of recorded bytes, ASCII stand-ins. */
 #include "text.h"
 
 #include <ctype.h>
@@ -137,31 +137,6 @@ unsigned text_width(const char *s, bool ascii)
 		width += w > 0 ? (unsigned)w : 0;
 	}
 	return width;
-}
-
-const char *text_ns(int64_t ns, char *buf, size_t size)
-{
-	static const struct {
-		int64_t unit;
-		const char *name;
-	} units[] = {{1000000000, "s"}, {1000000, "ms"}, {1000, "µs"}};
-	const char *sign = ns < 0 ? "-" : "";
-	uint64_t n = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
-
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		double v = (double)n / (double)units[i].unit;
-
-		if (n < (uint64_t)units[i].unit)
-			continue;
-		snprintf(buf, size, "%s%.*f %s", sign,
-			v < 9.995    ? 2
-			: v < 999.95 ? 1
-				     : 0,
-			v, units[i].name);
-		return buf;
-	}
-	snprintf(buf, size, "%s%llu ns", sign, (unsigned long long)n);
-	return buf;
 }
 
 bool text_matches(const char *haystack, const char *needle)

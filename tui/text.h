@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Text for a terminal: safe decoding of recorded bytes, ASCII stand-ins, times for people. */
+/* Text for a terminal: safe decoding of recorded bytes, ASCII stand-ins. */
 #ifndef EXITWALK_TUI_TEXT_H
 #define EXITWALK_TUI_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "tracer/times.h"
 
 /*
  * Decodes one character of *s (NUL-terminated) and moves *s behind it; 0 at the end. Recorded text
@@ -20,12 +21,6 @@ const char *text_ascii(uint32_t cp);
 
 /* Terminal columns of the string after text_next (and text_ascii if `ascii`). */
 unsigned text_width(const char *s, bool ascii);
-
-/*
- * A duration: "123 ns", "4.56 µs", "12.3 ms", "1.23 s"; four significant digits at most. Returns
- * buf.
- */
-const char *text_ns(int64_t ns, char *buf, size_t size);
 
 /*
  * Smart case: `needle` matches regardless of case unless it has a capital letter (as in less -i).

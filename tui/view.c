@@ -62,6 +62,22 @@ static int lay_wide(struct ui *ui, struct rect r)
 	return y;
 }
 
+/* The list in its whole width, below it what there is room for. */
+static int lay_requests(struct ui *ui, struct rect r)
+{
+	int below = r.h >= 24 ? 12 : 0, x = r.x + r.w / 2;
+	int y;
+
+	if (!ui->split || !below)
+		return lay_narrow(ui, r);
+	y = list(ui, (struct rect){r.y, r.x, r.h - below, r.w});
+	r = (struct rect){r.y + r.h - below, r.x, below, r.w};
+	rule(ui, r, x);
+	view_pane(ui, (struct rect){r.y, r.x, r.h, x - r.x - 1}, PANE_STEP, false);
+	view_pane(ui, (struct rect){r.y, x + 1, r.h, r.w - (x - r.x) - 1}, second(ui), true);
+	return y;
+}
+
 static void too_small(struct ui *ui)
 {
 	screen_printf(
@@ -93,6 +109,8 @@ void view_all(struct ui *ui)
 	if (ui->zoom) {
 		view_pane(ui, body, ui->tab, true);
 		y = body.y;
+	} else if (model_mode(ui->m) == MODEL_REQUESTS) {
+		y = lay_requests(ui, body); /* whose columns need the whole width */
 	} else if (s->cols >= 160) {
 		y = lay_wide(ui, body);
 	} else if (s->cols >= 110) {

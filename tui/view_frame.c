@@ -25,8 +25,19 @@ void view_header(struct ui *ui, struct rect r)
 void view_budget_bar(struct ui *ui, int y, int x, int w)
 {
 	int64_t ns[MODEL_LAYERS], sum = model_budget(ui->m, ns), done = 0;
-	static const char *const brief[MODEL_LAYERS] = {
-		"", "usr", "krn", "e+e", "KVM", "VMM", "hst", "wai", "rec", "g+K", "?", "gst"};
+	static const char brief[MODEL_LAYERS][4] = {[EW_LAYER_NONE] = "-",
+		[EW_LAYER_GUEST_USER] = "usr",
+		[EW_LAYER_GUEST_KERNEL] = "krn",
+		[EW_LAYER_EXIT_ENTRY] = "e+e",
+		[EW_LAYER_KVM] = "KVM",
+		[EW_LAYER_VMM] = "VMM",
+		[EW_LAYER_HOST_KERNEL] = "hst",
+		[EW_LAYER_WAITING] = "wai",
+		[EW_LAYER_RECORDER] = "rec",
+		[EW_LAYER_IN_KVM_RUN] = "g+K",
+		[EW_LAYER_UNACCOUNTED] = "?",
+		[EW_LAYER_GUEST] = "gst",
+		[EW_LAYER_IN_VMM] = "V+w"};
 	int at = 0, room;
 	char t[32];
 

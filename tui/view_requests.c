@@ -6,101 +6,27 @@
 #include <string.h>
 #include "text.h"
 
-enum column {
-	COL_ID,
-	COL_CALL,
-	COL_TYPE,
-	COL_SECTOR,
-	COL_BYTES,
-	COL_WALL,
-	COL_EXITS,
-	COL_STATUS,
-	COLS_MAX
-};
-
-/* Columns are left out from the right when there is no room for them. */
-static const struct {
-	const char *title;
-	int width;
-	bool right;
-} column[COLS_MAX] = {
-	[COL_ID] = {"#", 7, true},
-	[COL_CALL] = {"system call", 12, false},
-	[COL_TYPE] = {"type", 9, false},
-	[COL_SECTOR] = {"sector", 10, true},
-	[COL_BYTES] = {"bytes", 8, true},
-	[COL_WALL] = {"wall time", 10, true},
-	[COL_EXITS] = {"exits", 6, true},
-	[COL_STATUS] = {"status", 10, false},
-};
-
-static const char *without(const char *prefix, const char *s)
-{
-	size_t n = strlen(prefix);
-
-	return strncmp(prefix, s, n) == 0 ? s + n : s;
-}
-
-static void number(char *buf, size_t size, int64_t v)
-{
-	if (v == MODEL_NONE)
-		snprintf(buf, size, "-");
-	else
-		snprintf(buf, size, "%lld", (long long)v);
-}
-
-static void cell(const struct request *q, enum column c, char *buf, size_t size)
-{
-	switch (c) {
-	case COL_ID:
-		number(buf, size, q->id);
-		break;
-	case COL_CALL:
-		snprintf(buf, size, "%s",
-			q->syscall[0] ? q->syscall
-			: q->device   ? "(kernel)"
-				      : "-");
-		break;
-	case COL_TYPE:
-		snprintf(buf, size, "%s", without("VIRTIO_BLK_T_", q->type));
-		break;
-	case COL_SECTOR:
-		number(buf, size, q->sector);
-		break;
-	case COL_BYTES:
-		number(buf, size, q->bytes);
-		break;
-	case COL_WALL:
-		if (q->t_first == MODEL_NONE || q->t_last == MODEL_NONE)
-			snprintf(buf, size, "-");
-		else
-			text_ns(q->t_last - q->t_first, buf, size);
-		break;
-	case COL_EXITS:
-		number(buf, size, q->exits);
-		break;
-	default:
-		snprintf(buf, size, "%s", without("VIRTIO_BLK_S_", q->status));
-	}
-}
-
 static void draw_line(
 	struct ui *ui, struct rect r, int y, const struct request *q, enum style style)
 {
-	int x = r.x;
+	int width[REQUEST_COLS], x = r.x;
 
-	for (int c = 0; c < COLS_MAX && x + column[c].width <= r.x + r.w; c++) {
-		char text[48];
+	request_columns_fit(r.w, width);
+	for (int c = 0; c < REQUEST_COLS; c++) {
+		const struct request_column_info *info = &request_column[c];
+		char text[96];
 		int w, pad;
 
+		if (!width[c])
+			continue;
 		if (q)
-			cell(q, (enum column)c, text, sizeof(text));
+			request_cell(q, (enum request_column)c, text, sizeof(text));
 		else
-			snprintf(text, sizeof(text), "%s", column[c].title);
+			snprintf(text, sizeof(text), "%s", info->title);
 		w = (int)text_width(text, ui->s.ascii);
-		pad = column[c].right && w < column[c].width ? column[c].width - w : 0;
-		screen_put(&ui->s, y, x + pad, column[c].width - pad, style, text);
-		x += column[c].width + 2;
+		pad = info->right && w < width[c] ? width[c] - w : 0;
+		screen_put(&ui->s, y, x + pad, width[c] - pad, style, text);
+		x += width[c] + 2;
 	}
 }
 

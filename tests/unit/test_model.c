@@ -387,7 +387,7 @@ static void registers_and_stack(void **state)
 	model_stage(w.m, 1);
 	assert_true(pane_has(w.m, PANE_REGS, "No registers up to this step"));
 	assert_true(model_exit(w.m, 1));
-	assert_true(pane_has(w.m, PANE_REGS, "rdx   000000000000c010"));
+	assert_true(pane_has(w.m, PANE_REGS, "rdx    000000000000c010"));
 	assert_true(pane_has(w.m, PANE_STACK, "ksys_write+0x47  (fp)"));
 	assert_true(pane_has(w.m, PANE_CODE, "out dx, ax"));
 	assert_true(pane_has(w.m, PANE_STEP, "KVM_EXIT_IO"));
