@@ -21,7 +21,9 @@ struct view_args {
 	bool keys;
 };
 
-static const struct argp_option options[] = {{"request", 'r', "N", 0, "Begin at request N", 0},
+static const struct argp_option options[] = {
+	{"request", 'r', "N[.STEP]", 0, "Begin at request N (the first write), at its step STEP",
+		0},
 	{"ascii", OPT_ASCII, NULL, 0,
 		"Draw with ASCII only (default where the locale is not UTF-8)", 0},
 	{"mono", OPT_MONO, NULL, 0, "No colours (also: NO_COLOR in the environment)", 0},
@@ -51,7 +53,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_END:
 		if (!a->file && !a->keys)
-			argp_error(state, "which recording?");
+			argp_error(state, "which recording? exitwalk run makes one: exitwalk.exw");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -61,7 +63,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 /* The keys in words, from the same table as everything else about them. */
 #define TUI_GROUP(id, title) title ":\n"
-#define TUI_KEY(id, group, names, bar, text, ...) "  " names ": " text "\n"
+#define TUI_KEY(id, group, names, bar, where, text, ...) "  " names ": " text "\n"
 static const char doc[] =
 	"Walk through a recording, step by step, forwards and backwards: the path of each write "
 	"through guest, KVM, VMM and host, the details of each step and the state at it.\v"
@@ -87,14 +89,11 @@ static int view(struct recording *rec, const struct view_args *a, struct err *e)
 		return ret;
 	opts.save_base = name;
 	if (a->request) {
-		char *end;
-		long long n = strtoll(a->request, &end, 10);
-
-		if (!*a->request || *end || !model_goto_request(m, n))
+		model_clear_note(m);
+		if (!model_goto_place(m, a->request))
 			ret = err_set(e, -EINVAL,
-				"there is no request %s in this recording; exitwalk path --list %s "
-				"says which there are",
-				a->request, a->file);
+				"%s; exitwalk path --list %s says which requests there are",
+				model_note(m), a->file);
 	}
 	if (!ret)
 		ret = ui_run(m, &opts, e);

@@ -10,8 +10,8 @@
 #include "keys.def"
 
 #define TUI_GROUP(id, title)
-#define TUI_KEY(id, group, names, bar, text, ...)                                                  \
-	{CMD_##id, group_##group, names, bar, text, {__VA_ARGS__}},
+#define TUI_KEY(id, group, names, bar, where, text, ...)                                           \
+	{CMD_##id, group_##group, names, bar, where, text, {__VA_ARGS__}},
 const struct tui_key tui_keys[] = {
 #include "keys.def"
 	{.command = CMD_NONE}};

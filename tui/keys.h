@@ -6,7 +6,7 @@
 enum tui_command {
 	CMD_NONE,
 #define TUI_GROUP(id, title)
-#define TUI_KEY(id, group, names, bar, text, ...) CMD_##id,
+#define TUI_KEY(id, group, names, bar, where, text, ...) CMD_##id,
 #include "keys.def"
 	CMD_MAX
 };
@@ -14,7 +14,7 @@ enum tui_command {
 struct tui_key {
 	enum tui_command command;
 	const char *group; /* heading it stands under */
-	const char *names, *bar, *text;
+	const char *names, *bar, *where, *text;
 	int codes[12]; /* ends with 0 */
 };
 

@@ -130,7 +130,15 @@ static void begin(struct model *m)
 	if (m->first_request == MODEL_NONE)
 		return;
 	id = mq_one(m, Q_FIRST_WRITE, m->first_request + 10000, MODEL_NONE, MODEL_NONE);
-	request_select(m, id == MODEL_NONE ? m->first_request : id);
+	if (!request_select(m, id == MODEL_NONE ? m->first_request : id) || m->note[0] ||
+		m->rec->banner[0])
+		return;
+	if (m->request.call != MODEL_NONE && strcmp(m->request.type, "VIRTIO_BLK_T_OUT") == 0)
+		model_say(m, "the first write is request %lld; r lists all, ? helps",
+			(long long)m->request.id);
+	else
+		model_say(m, "this is request %lld of %lld; r lists all, ? helps",
+			(long long)m->request.id, (long long)m->last_request);
 }
 
 int model_open(struct model **out, struct recording *rec, const char *name, struct err *e)
@@ -149,6 +157,7 @@ int model_open(struct model **out, struct recording *rec, const char *name, stru
 	m->first_event = mq_one(m, Q_FIRST_EVENT, MODEL_NONE, MODEL_NONE, MODEL_NONE);
 	m->last_event = mq_one(m, Q_LAST_EVENT, MODEL_NONE, MODEL_NONE, MODEL_NONE);
 	m->first_ts = mq_one(m, Q_EVENT_TS, 0, MODEL_NONE, MODEL_NONE);
+	m->last_ts = mq_one(m, Q_EVENT_TS, m->last_event, MODEL_NONE, MODEL_NONE);
 	m->lost = mq_one(m, Q_LOST, MODEL_NONE, MODEL_NONE, MODEL_NONE);
 	if (m->first_event != MODEL_NONE)
 		queues_load(m);
@@ -193,6 +202,15 @@ const struct request *model_request(const struct model *m)
 	return m->has_request ? &m->request : NULL;
 }
 
+int64_t model_evidence(const struct model *m)
+{
+	const struct row *r = model_row(m, 0);
+
+	if (!r)
+		return MODEL_NONE;
+	return m->mode == MODEL_REQUESTS ? r->id : r->event;
+}
+
 int64_t model_lost(const struct model *m)
 {
 	return m->lost == MODEL_NONE ? 0 : m->lost;
@@ -220,6 +238,15 @@ int64_t model_since(const struct model *m, const struct row *r)
 	if (r->ts == MODEL_NONE || start == MODEL_NONE)
 		return MODEL_NONE;
 	return r->ts - start;
+}
+
+struct time_unit model_unit(const struct model *m)
+{
+	if (m->mode == MODEL_PATH && m->has_request)
+		return time_unit_of(m->request.t_last - m->request.t_first);
+	return time_unit_of(m->first_ts == MODEL_NONE || m->last_ts == MODEL_NONE
+				    ? 0
+				    : m->last_ts - m->first_ts);
 }
 
 int64_t model_delta(const struct model *m, int rel)

@@ -15,6 +15,7 @@
 #include "tracer/probe.h"
 #include "tracer/recording.h"
 #include "tracer/request_row.h"
+#include "tracer/times.h"
 
 #define MODEL_NONE INT64_MIN /* "no value": SQL's NULL, or no such row */
 #define MODEL_STAGES 9
@@ -104,6 +105,9 @@ enum model_mode model_mode(const struct model *m);
 /* Changes the list and keeps the place: the cursor goes to the row nearest to where it was. */
 void model_set_mode(struct model *m, enum model_mode mode);
 
+/* From a list to the path and the step from which one came. */
+void model_back(struct model *m);
+
 /*
  * The row `rel` lines from the cursor (0 = the cursor's own), or NULL. Valid until the next call
  * that is not const.
@@ -118,9 +122,16 @@ bool model_move(struct model *m, int64_t delta); /* as far as it can; false if n
 bool model_seek(struct model *m, int64_t id);
 bool model_edge(struct model *m, bool last);
 bool model_exit(struct model *m, int dir);
+/* To the next step in another layer, or by another thread or task, or back to the one before. */
+bool model_crossing(struct model *m, int dir);
 bool model_next_request(struct model *m, int dir);
 bool model_stage(struct model *m, int stage);
 bool model_goto_request(struct model *m, int64_t id);
+/*
+ * To a request, "2", or a step of its path, "2.139"; false with a sentence in model_note(): there is none, or
+ * `place` is no number.
+ */
+bool model_goto_place(struct model *m, const char *place);
 bool model_goto_event(struct model *m, int64_t id); /* in the timeline */
 
 /*
@@ -160,6 +171,9 @@ const char *model_pane_title(enum model_pane pane);
 /* ns of the current request by layer (all 0 without one); returns their sum. */
 int64_t model_budget(struct model *m, int64_t ns[MODEL_LAYERS]);
 
+/* The event that shows the cursor's row (a request's row: the request's id); MODEL_NONE: none does. */
+int64_t model_evidence(const struct model *m);
+
 /* One-line texts. Each returns buf. */
 const char *model_crumb(const struct model *m, char *buf, size_t size); /* where we are */
 const char *model_call(struct model *m, char *buf, size_t size);        /* the request in words */
@@ -173,6 +187,8 @@ const char *model_empty(const struct model *m); /* why the list is empty, and wh
  * none.
  */
 int64_t model_since(const struct model *m, const struct row *r);
+/* The unit that fits all times of the list. */
+struct time_unit model_unit(const struct model *m);
 /* Time between the row and the last row before it that has a time; MODEL_NONE if unknown. */
 int64_t model_delta(const struct model *m, int rel);
 

@@ -2,7 +2,10 @@
 /* Moving the cursor: by rows, exits, requests and stages, and from one list to another. */
 #include "model_priv.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 int64_t upper_bound(struct model *m, enum model_sql q, int64_t last, int64_t key)
 {
@@ -25,6 +28,8 @@ static bool part_of(struct model *m, int64_t request, int64_t event)
 	return mq_one(m, Q_EVENT_IS_STEP, request, event, MODEL_NONE) != MODEL_NONE &&
 	       request_select(m, request) && m->request.id == request;
 }
+
+#define CROSSING_MAX 20000 /* rows to look at; then it is not near */
 
 #define AROUND 32 /* requests that may be in flight with the one that a time points to */
 
@@ -119,9 +124,8 @@ bool model_move(struct model *m, int64_t delta)
 	if (w->cur < 0)
 		model_say(m, "there is nothing to step through");
 	else if (m->mode == MODEL_PATH)
-		model_say(m, delta > 0
-				     ? "the last step of this request; ] goes on to the next one"
-				     : "the first step of this request; [ goes to the one before");
+		model_say(m, delta > 0 ? "the last step; ] goes on to the next request"
+				       : "the first step; [ goes to the request before");
 	else
 		model_say(m, delta > 0 ? "this is the last one" : "this is the first one");
 	return false;
@@ -137,6 +141,48 @@ bool model_edge(struct model *m, bool last)
 	if (r && r->id != before)
 		return true;
 	model_say(m, last ? "this is the last one" : "this is the first one");
+	return false;
+}
+
+/* One that is crossed: the time between exit and entry is KVM's as seen from the lanes. */
+static int side(const struct row *r)
+{
+	return r->layer == EW_LAYER_EXIT_ENTRY || r->layer == EW_LAYER_IN_KVM_RUN ? EW_LAYER_KVM
+										  : r->layer;
+}
+
+/* Does the cursor's row begin something: another layer, thread or task than the row in front of it? */
+static bool at_crossing(const struct model *m)
+{
+	const struct row *r = model_row(m, 0), *before;
+	int rel = -1;
+
+	while ((before = model_row(m, rel)) != NULL && before->what == WHAT_ASIDE)
+		rel--;
+	if (r->what == WHAT_ASIDE)
+		return false;
+	if (!before) /* here the walk begins */
+		return true;
+	if (r->layer == EW_LAYER_NONE || r->layer == EW_LAYER_RECORDER ||
+		before->layer == EW_LAYER_RECORDER)
+		return false;
+	return side(r) != side(before) ||
+	       (r->actor[0] && before->actor[0] && strcmp(r->actor, before->actor) != 0);
+}
+
+bool model_crossing(struct model *m, int dir)
+{
+	const struct row *r = model_row(m, 0);
+	int64_t start = r ? r->id : 0;
+
+	if (m->mode == MODEL_REQUESTS || !r)
+		return model_move(m, dir);
+	for (int i = 0; i < CROSSING_MAX && model_move(m, dir); i++)
+		if (at_crossing(m))
+			return true;
+	model_seek(m, start);
+	model_say(m, dir > 0 ? "no further crossing%s" : "no crossing before this%s",
+		m->mode == MODEL_PATH ? " in this request" : " near here");
 	return false;
 }
 
@@ -157,8 +203,8 @@ static bool exit_of_request(struct model *m, int dir)
 	} while (a);
 	if (n != MODEL_NONE)
 		return model_seek(m, n);
-	model_say(m, dir > 0 ? "no further exit in this request; ] goes on to the next one"
-			     : "no exit before this in the request; [ goes to the one before");
+	model_say(m, dir > 0 ? "no further exit; ] goes on to the next request"
+			     : "no exit before this; [ goes to the request before");
 	return false;
 }
 
@@ -249,6 +295,39 @@ bool model_goto_request(struct model *m, int64_t id)
 	return model_seek(m, m->mode == MODEL_PATH ? 0 : id);
 }
 
+/* step 0: the first one */
+static bool goto_step(struct model *m, int64_t request, int64_t step)
+{
+	if (m->first_request == MODEL_NONE || request < m->first_request ||
+		request > m->last_request || !request_select(m, request)) {
+		model_say(m, "there is no request %lld", (long long)request);
+		return false;
+	}
+	m->mode = MODEL_PATH;
+	model_seek(m, step);
+	if (step >= 0 && step <= m->last_step)
+		return true;
+	model_say(m, "request %lld has no step %lld: the last one is %lld", (long long)request,
+		(long long)step, (long long)m->last_step);
+	return false;
+}
+
+bool model_goto_place(struct model *m, const char *place)
+{
+	long long request, step = 0;
+	char *end;
+
+	errno = 0;
+	request = strtoll(place, &end, 10);
+	if (end != place && *end == '.' && end[1])
+		step = strtoll(end + 1, &end, 10);
+	if (errno || end == place || *end || request < 0 || step < 0) {
+		model_say(m, "'%s' is not a number", place);
+		return false;
+	}
+	return step ? goto_step(m, request, step) : model_goto_request(m, request);
+}
+
 bool model_goto_event(struct model *m, int64_t id)
 {
 	if (m->last_event == MODEL_NONE || id < m->first_event || id > m->last_event) {
@@ -289,10 +368,17 @@ void model_set_mode(struct model *m, enum model_mode mode)
 
 	if (mode == m->mode)
 		return;
+	if (m->mode == MODEL_PATH && q && model_row(m, 0)) {
+		m->left.request = id;
+		m->left.step = model_row(m, 0)->id;
+	}
 	if (m->mode == MODEL_REQUESTS) {
 		m->has_request = id != MODEL_NONE && request_select(m, id);
-		if (mode == MODEL_PATH)
-			event = MODEL_NONE;
+		if (mode == MODEL_PATH) {
+			m->mode = mode;
+			model_seek(m, id == m->left.request ? m->left.step : 0);
+			return;
+		}
 	}
 	if (mode == MODEL_PATH) {
 		to_path(m, event);
@@ -303,4 +389,14 @@ void model_set_mode(struct model *m, enum model_mode mode)
 		model_seek(m, event == MODEL_NONE ? 0 : event);
 	else
 		model_seek(m, id == MODEL_NONE ? 0 : id);
+}
+
+void model_back(struct model *m)
+{
+	if (m->mode == MODEL_PATH)
+		return;
+	if (m->left.request && m->mode == MODEL_REQUESTS)
+		goto_step(m, m->left.request, m->left.step);
+	else
+		model_set_mode(m, MODEL_PATH);
 }

@@ -43,7 +43,7 @@ struct model {
 	struct request request;                         /* the current one, valid if has_request */
 	bool several;                                   /* threads in its path */
 	int64_t first_request, last_request, last_step; /* MODEL_NONE if there are none */
-	int64_t first_event, last_event, first_ts;
+	int64_t first_event, last_event, first_ts, last_ts;
 	int64_t lost, tracks;
 	struct aside *aside; /* those of request asides_of, in order */
 	size_t asides, asides_cap;
@@ -52,6 +52,9 @@ struct model {
 	bool asides_open;    /* how they are when they are loaded */
 	struct queue_setup queue[QUEUES_MAX];
 	unsigned queues;
+	struct {
+		int64_t request, step;
+	} left; /* where the path was left for a list */
 	char note[256];
 };
 
@@ -72,6 +75,7 @@ int64_t mq_one(struct model *m, enum model_sql q, int64_t a, int64_t b, int64_t 
 /* model_window.c: puts the cursor on the row with this key, or the nearest; false if the list is
  * empty. */
 bool window_load(struct model *m, int64_t id);
+void row_read(sqlite3_stmt *s, struct row *r); /* columns of ROW_STEP and ROW_EVENT */
 bool request_select(struct model *m, int64_t id);
 /* Number of the first row (1..last) whose value by query q, rising with it, is > key; last + 1 if
  * none. */

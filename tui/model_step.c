@@ -18,8 +18,9 @@ static void times(struct model *m, const struct row *r, struct lines *out)
 	if (since != MODEL_NONE)
 		line_field(out, "time",
 			m->mode == MODEL_PATH ? "since the request began" : "since the start",
-			"%s%s%s", text_ns(since, a, sizeof(a)), delta == MODEL_NONE ? "" : ", Δ ",
-			delta == MODEL_NONE ? "" : text_ns(delta, b, sizeof(b)));
+			"%s%s%s", text_ns_exact(since, a, sizeof(a)),
+			delta == MODEL_NONE ? "" : ", Δ ",
+			delta == MODEL_NONE ? "" : text_ns_exact(delta, b, sizeof(b)));
 	else
 		line_field(out, "time", NULL, "none of its own: it lies between its neighbours");
 	if (r->dur != MODEL_NONE)
@@ -42,8 +43,6 @@ static void guest_lines(struct model *m, const struct row *r, struct lines *out)
 		line_field(out, "time may be wrong by", DERIVED ", from the guest's TSC", "±%s",
 			text_ns(mq_int(s, 1), ns, sizeof(ns)));
 	line_field(out, "TSC", "the guest's", "%" PRId64, mq_int(s, 2));
-	if (r->uncertain)
-		line_text(out, LINE_DIM, "~ So it may have happened before the step above.");
 	sqlite3_reset(s);
 }
 
@@ -51,7 +50,8 @@ static void place(struct model *m, const struct row *r, struct lines *out)
 {
 	(void)m;
 	line_field(out, "layer", NULL, "%s", model_layer_name(r->layer));
-	line_field(out, "stage", NULL, "%d %s", r->stage, model_stage_name(r->stage));
+	if (r->stage)
+		line_field(out, "stage", NULL, "%d %s", r->stage, model_stage_name(r->stage));
 }
 
 static void bytes_text(const uint8_t *p, int n, char *buf, size_t size)
@@ -290,6 +290,9 @@ void pane_step(struct model *m, struct lines *out)
 		return;
 	}
 	line_text(out, r->what == WHAT_ABSENT ? LINE_WARN : LINE_TEXT, "%s", r->text);
+	if (r->uncertain)
+		line_text(out, LINE_WARN,
+			"~ It may have happened before the step above: two clocks, and they agree no better.");
 	if (r->aside && r->what != WHAT_ASIDE)
 		line_text(
 			out, LINE_DIM, "Aside: nothing of this request happens here. a folds it.");

@@ -21,8 +21,7 @@ static enum model_what what_of(const char *s)
 	return WHAT_EVENT;
 }
 
-/* Columns of ROW_STEP and ROW_EVENT. */
-static void row_read(sqlite3_stmt *s, struct row *r)
+void row_read(sqlite3_stmt *s, struct row *r)
 {
 	const char *what = (const char *)sqlite3_column_text(s, 1);
 	/* The event of a frame, an instruction or a task says when it was copied, not when it ran. */

@@ -7,6 +7,14 @@
 #include <string.h>
 #include "text.h"
 
+/* Whom the guest's kernel ran there, if it is said. */
+static const char *actor_at(const struct model *m)
+{
+	const struct row *r = model_row(m, 0);
+
+	return r && m->mode == MODEL_PATH && strcmp(r->actor, r->track) != 0 ? r->actor : "";
+}
+
 /* On whose track the cursor is; a row that has none is where those in front of it are. */
 static const char *track_at(const struct model *m)
 {
@@ -30,19 +38,15 @@ const char *model_crumb(const struct model *m, char *buf, size_t size)
 		at += (size_t)snprintf(buf + at, size - at, " ▸ timeline");
 	if (at < size && *track_at(m))
 		at += (size_t)snprintf(buf + at, size - at, " ▸ %s", track_at(m));
+	if (at < size && *actor_at(m))
+		at += (size_t)snprintf(buf + at, size - at, ": %s", actor_at(m));
 	if (at < size && q)
 		at += (size_t)snprintf(buf + at, size - at, " ▸ request %" PRId64 "/%" PRId64,
 			q->id, m->last_request);
 	else if (at < size && m->mode == MODEL_TIMELINE)
 		at += (size_t)snprintf(buf + at, size - at, " ▸ outside requests");
-	if (at < size && r && m->mode != MODEL_REQUESTS)
-		at += (size_t)snprintf(
-			buf + at, size - at, " ▸ %d %s", r->stage, model_stage_name(r->stage));
-	if (at < size && r && m->mode != MODEL_REQUESTS) {
-		char pos[64];
-
-		snprintf(buf + at, size - at, " ▸ %s", model_position(m, pos, sizeof(pos)));
-	}
+	if (at < size && r && m->mode != MODEL_REQUESTS && r->stage)
+		snprintf(buf + at, size - at, " ▸ %d %s", r->stage, model_stage_name(r->stage));
 	return buf;
 }
 

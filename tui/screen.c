@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <langinfo.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -235,4 +236,28 @@ int screen_save(struct screen *s, const char *path, struct err *e)
 	if (fclose(f) != 0 || bad)
 		return err_set(e, -EIO, "%s cannot be written completely", path);
 	return 0;
+}
+
+void screen_clipboard(const char *text)
+{
+	static const char digit[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *p = (const unsigned char *)text;
+	size_t len = strlen(text);
+	char base64[68];
+	size_t n = 0;
+
+	for (size_t i = 0; i < len && n + 4 < sizeof(base64); i += 3) { /* RFC 4648, 4 */
+		uint32_t v = (uint32_t)p[i] << 16 | (i + 1 < len ? (uint32_t)p[i + 1] << 8 : 0) |
+			     (i + 2 < len ? p[i + 2] : 0);
+
+		base64[n++] = digit[v >> 18];
+		base64[n++] = digit[v >> 12 & 63];
+		base64[n++] = i + 1 < len ? digit[v >> 6 & 63] : '=';
+		base64[n++] = i + 2 < len ? digit[v & 63] : '=';
+	}
+	base64[n] = 0;
+	/* xterm's control sequences, "Manipulate Selection Data"; unknown to a terminal, it is ignored. */
+	printf("\033]52;c;%s\033\\", base64);
+	fflush(stdout);
 }

@@ -35,6 +35,9 @@ enum style {
 		STYLE_MAX
 };
 
+/* Puts text of at most 48 bytes into the terminal's clipboard, where the terminal lets programs do that. */
+void screen_clipboard(const char *text);
+
 struct rect {
 	int y, x, h, w;
 };

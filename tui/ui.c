@@ -32,6 +32,22 @@ static void save(struct ui *ui, const char *base)
 	model_say(ui->m, "%s.screen-1 to -%d.txt are there already: delete some", base, SAVES_MAX);
 }
 
+/* The id of the cursor's evidence, to the terminal's clipboard; nothing else is ever sent there. */
+static void copy(struct ui *ui)
+{
+	int64_t id = model_evidence(ui->m);
+	char text[32];
+
+	if (id == MODEL_NONE) {
+		model_say(ui->m, "this step has no row of its own: nothing to copy");
+		return;
+	}
+	snprintf(text, sizeof(text), "%lld", (long long)id);
+	screen_clipboard(text);
+	model_say(ui->m, "%s %s copied, if the terminal allows it (OSC 52)",
+		model_mode(ui->m) == MODEL_REQUESTS ? "request" : "event", text);
+}
+
 static void toggle(struct ui *ui, enum model_mode mode)
 {
 	model_set_mode(ui->m, model_mode(ui->m) == mode ? MODEL_PATH : mode);
@@ -86,7 +102,12 @@ static void show(struct ui *ui, enum tui_command c)
 		ui->help_scroll = 0;
 		break;
 	case CMD_CANCEL:
+		if (!ui->zoom)
+			model_back(ui->m);
 		ui->zoom = false;
+		break;
+	case CMD_COPY:
+		copy(ui);
 		break;
 	case CMD_REDRAW:
 		clearok(curscr, TRUE);
@@ -111,6 +132,10 @@ static void walk(struct ui *ui, enum tui_command c, int key)
 	case CMD_PAGE_UP:
 		model_move(ui->m, -ui->page);
 		break;
+	case CMD_HALF_DOWN:
+	case CMD_HALF_UP:
+		model_move(ui->m, (c == CMD_HALF_DOWN ? 1 : -1) * (ui->page + 1) / 2);
+		break;
 	case CMD_FIRST:
 	case CMD_LAST:
 		model_edge(ui->m, c == CMD_LAST);
@@ -118,6 +143,10 @@ static void walk(struct ui *ui, enum tui_command c, int key)
 	case CMD_NEXT_EXIT:
 	case CMD_PREV_EXIT:
 		model_exit(ui->m, c == CMD_NEXT_EXIT ? 1 : -1);
+		break;
+	case CMD_NEXT_CROSSING:
+	case CMD_PREV_CROSSING:
+		model_crossing(ui->m, c == CMD_NEXT_CROSSING ? 1 : -1);
 		break;
 	case CMD_NEXT_REQUEST:
 	case CMD_PREV_REQUEST:

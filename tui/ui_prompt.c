@@ -11,6 +11,14 @@
 #define SLICE 4096  /* rows between two looks at the keyboard */
 #define PROGRESS 32 /* slices between two words about how far it is */
 
+/* Where else it may be. */
+static const char *elsewhere(const struct ui *ui, int dir)
+{
+	if (model_mode(ui->m) == MODEL_PATH)
+		return dir > 0 ? "; N: back, t: all events" : "; n: on, t: all events";
+	return dir > 0 ? "; N: back" : "; n: on";
+}
+
 /*
  * Searches from the cursor. A key ends a search that takes long: the user need not wait for the end
  * of a large recording.
@@ -35,7 +43,8 @@ static bool search(struct ui *ui, const char *needle, int dir, bool here)
 	if (found == FIND_MORE)
 		model_say(ui->m, "searched up to %lld and stopped for a key", (long long)resume);
 	else if (found == FIND_MISS && *needle)
-		model_say(ui->m, "no match %s", dir > 0 ? "from here on" : "before this");
+		model_say(ui->m, "no match %s%s", dir > 0 ? "from here on" : "before this",
+			elsewhere(ui, dir));
 	return found == FIND_HIT;
 }
 
@@ -77,15 +86,17 @@ static void accept(struct ui *ui)
 		if (ui->found == FIND_MORE) /* this very key stopped it */
 			search(ui, ui->needle, 1, true);
 		else if (ui->found == FIND_MISS)
-			model_say(ui->m, "no match from here on");
+			model_say(ui->m, "no match from here on%s", elsewhere(ui, 1));
 		return; /* at a hit the cursor is already */
+	}
+	if (kind == ':') {
+		model_goto_place(ui->m, ui->typed);
+		return;
 	}
 	errno = 0;
 	n = strtoll(ui->typed, &end, 10);
 	if (errno || *end || n < 0)
 		model_say(ui->m, "'%s' is not a number", ui->typed);
-	else if (kind == ':')
-		model_goto_request(ui->m, n);
 	else
 		model_goto_event(ui->m, n);
 }

@@ -6,16 +6,18 @@
 #include "keys.h"
 
 static const char *const signs[][2] = {
-	{"usr krn ║ KVM VMM hst",
-		"who was running: guest process, guest kernel, KVM, VMM, host kernel"},
+	{"usr krn ║ KVM VMM hst", "guest process, guest kernel, KVM, VMM, host kernel"},
 	{"u k ║ K V H", "the same where there is little room"},
-	{"║", "the border between guest and host, crossed by VM exit and VM entry"},
+	{"║", "the border that VM exit and VM entry cross"},
 	{"●", "a step, on the evidence of recorded rows"},
-	{"○", "a step that was not recorded; its text says what it would need"},
-	{"+ aside", "exits in which nothing of the request happens, as one line"},
+	{"○", "not recorded; the text says what it would need"},
+	{"▶ hand-over", "nobody works on it until another takes it on"},
+	{"+ aside", "exits that are not the request's, folded: a"},
 	{"~", "may have come before the step above: two clocks"},
 	{"▸ writer[91]", "who does what follows: a thread, or a guest's task"},
-	{"since, Δ", "time since the request began, and since the last step that has a time"},
+	{"since, Δ", "time since the request began, since the step before"},
+	{"#76216", "its row: SELECT * FROM v_event WHERE id = 76216"},
+	{"J▼", "the pane goes on: J down, K up, z whole screen"},
 };
 
 /* Counts when r.h is 0. Returns the lines there are. */

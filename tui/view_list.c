@@ -26,6 +26,7 @@ struct layout {
 	int lane_w; /* columns of one lane */
 	int lanes_x, text_x, delta_x, time_x;
 	bool headings, all_crossings;
+	struct time_unit unit; /* of the column "since" */
 };
 
 #define ITEMS_MAX 2048
@@ -121,6 +122,7 @@ static struct layout lay_out(const struct ui *ui, struct rect r)
 	l.text_x = l.lanes_x + LANES * l.lane_w + 2;
 	l.headings = path && r.h >= 18;
 	l.all_crossings = r.h >= 22;
+	l.unit = model_unit(ui->m);
 	return l;
 }
 
@@ -226,13 +228,17 @@ static void draw_stage(struct ui *ui, const struct layout *l, const struct item 
 	screen_fill(&ui->s, y, l->text_x, l->r.x + l->r.w - l->text_x, STYLE_LANE, "─");
 }
 
-static void draw_time(struct ui *ui, int y, int x, int64_t ns)
+/* In the unit of the whole column; NULL: each in its own. */
+static void draw_time(struct ui *ui, int y, int x, int64_t ns, const struct time_unit *unit)
 {
 	char t[32];
 
 	if (x < 0 || ns == MODEL_NONE)
 		return;
-	text_ns(ns, t, sizeof(t));
+	if (unit)
+		text_in_unit(unit, ns, t, sizeof(t));
+	else
+		text_ns(ns, t, sizeof(t));
 	screen_put(&ui->s, y, x + 9 - (int)text_width(t, ui->s.ascii), 10, STYLE_NORMAL, t);
 }
 
@@ -247,17 +253,24 @@ static void draw_row(struct ui *ui, const struct layout *l, const struct item *i
 		screen_printf(&ui->s, y, l->r.x, 9, STYLE_DIM, "%8lld", (long long)r->id);
 	else if (!l->headings && (!before || before->stage != r->stage))
 		screen_printf(&ui->s, y, l->r.x, 1, STYLE_HEAD, "%d", r->stage);
-	draw_time(ui, y, l->time_x, model_since(ui->m, r));
+	draw_time(ui, y, l->time_x, model_since(ui->m, r), &l->unit);
 	if (r->uncertain)
 		screen_put(&ui->s, y, l->time_x - 1, 1, STYLE_WARN, "~");
-	draw_time(ui, y, l->delta_x, model_delta(ui->m, it->rel));
+	draw_time(ui, y, l->delta_x, model_delta(ui->m, it->rel), NULL);
 	draw_lanes(ui, l, y);
 	if (r->what == WHAT_ASIDE)
 		screen_put(&ui->s, y, l->time_x - 1, 1, STYLE_DIM, "+");
+	else if (r->what == WHAT_HANDOVER && it->lane == LANE_NONE)
+		screen_put(&ui->s, y, l->time_x - 1, 1, STYLE_CROSSING, "▶");
 	else if (it->lane != LANE_NONE)
-		screen_put(&ui->s, y, lane_x(l, it->lane), 1, style, absent ? "○" : "●");
+		screen_put(&ui->s, y, lane_x(l, it->lane), 1,
+			r->what == WHAT_HANDOVER ? STYLE_CROSSING : style,
+			absent                     ? "○"
+			: r->what == WHAT_HANDOVER ? "▶"
+						   : "●");
 	screen_put(&ui->s, y, l->text_x, width,
 		absent || r->aside                                 ? STYLE_DIM
+		: r->what == WHAT_HANDOVER                         ? STYLE_CROSSING
 		: r->kind == EW_RUN_EXIT || r->kind == EW_KVM_EXIT ? STYLE_BOLD
 								   : STYLE_NORMAL,
 		r->text);
@@ -271,7 +284,8 @@ static void draw_columns(struct ui *ui, const struct layout *l)
 
 	if (model_mode(ui->m) == MODEL_TIMELINE)
 		screen_put(&ui->s, y, l->r.x, 9, STYLE_DIM, "   event");
-	screen_put(&ui->s, y, l->time_x + 4, 6, STYLE_DIM, "since");
+	screen_printf(&ui->s, y, l->time_x + (l->unit.ns < 1000000000 ? 1 : 2), 8, STYLE_DIM,
+		"since %s", l->unit.name);
 	if (l->delta_x >= 0)
 		screen_put(&ui->s, y, l->delta_x + 8, 2, STYLE_DIM, "Δ");
 	for (int i = 0; i < LANES; i++)

@@ -128,5 +128,5 @@ void view_pane(struct ui *ui, struct rect r, enum model_pane pane, bool tabs)
 		skip = 0;
 	draw_lines(ui, body, skip);
 	if (all > body.h + skip)
-		screen_put(&ui->s, r.y, r.x + r.w - 2, 1, STYLE_BOLD, "▼");
+		screen_put(&ui->s, r.y, r.x + r.w - 4, 3, STYLE_BOLD, " J▼");
 }

@@ -15,6 +15,7 @@
  *   stopped                   it has been stopped, and the terminal is as before it ran
  *   end                       waits until it is over
  *   exit STATUS               it ended so          restored      the terminal is as before it ran
+ *   clipboard BASE64          what the program has put there last
  *   raw                       the terminal is in raw mode: no key has a meaning of its own
  */
 #include "drive_program.h"
@@ -36,7 +37,9 @@ static void keys(struct drive *d, char *args)
 		{"Up", "\033OA"}, {"Down", "\033OB"}, {"Home", "\033OH"}, {"End", "\033OF"},
 		{"PageDown", "\033[6~"}, {"PageUp", "\033[5~"}, {"Enter", "\r"}, {"Esc", "\033"},
 		{"Tab", "\t"}, {"Shift-Tab", "\033[Z"}, {"Backspace", "\177"}, {"Space", " "},
-		{"F1", "\033OP"}, {"C-l", "\f"}, {"C-a", "\001"}, {"C-c", "\003"}, {"C-z", "\032"}};
+		{"F1", "\033OP"}, {"C-l", "\f"}, {"C-a", "\001"}, {"C-c", "\003"}, {"C-z", "\032"},
+		{"C-d", "\004"}, {"C-u", "\025"}, {"C-f", "\006"}, {"C-b", "\002"},
+		{"F3", "\033OR"}, {"F10", "\033[21~"}};
 	char *save = NULL;
 
 	for (char *k = strtok_r(args, " ", &save); k; k = strtok_r(NULL, " ", &save)) {
@@ -242,6 +245,8 @@ static bool do_check(struct drive *d, const char *c, const char *a)
 		check(d, same(&d->kept, &d->now), c, a);
 	else if (!strcmp(c, "quiet"))
 		check(d, !d->noise, c, a);
+	else if (!strcmp(c, "clipboard"))
+		check(d, strcmp(d->clipboard, a) == 0, c, a);
 	else if (!strcmp(c, "stopped"))
 		check(d, !d->over && WIFSTOPPED(d->wait_status) && restored(d), c, a);
 	else if (!strcmp(c, "raw"))

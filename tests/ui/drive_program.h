@@ -46,7 +46,7 @@ struct drive {
 	bool alt, hidden, noise, over;
 	int wait_status;
 	int n, failed, line;
-	char name[128];
+	char name[128], clipboard[64];
 	struct shot kept, now;
 };
 
@@ -138,6 +138,20 @@ static void print_screen(const struct shot *s)
 
 /* --- the program ---------------------------------------------------------------------------- */
 
+/* OSC 52, which libvterm leaves alone: what the program puts into the clipboard, as it is sent, in base64. */
+static void watch_clipboard(struct drive *d, const char *buf, size_t n)
+{
+	static const char begin[] = "\033]52;c;";
+	const char *p = memmem(buf, n, begin, sizeof(begin) - 1), *end;
+
+	if (!p)
+		return;
+	p += sizeof(begin) - 1;
+	end = memchr(p, '\033', n - (size_t)(p - buf));
+	if (end && (size_t)(end - p) < sizeof(d->clipboard))
+		snprintf(d->clipboard, sizeof(d->clipboard), "%.*s", (int)(end - p), p);
+}
+
 /* Feeds what the program wrote, up to the mark if `mark`. false: nothing came in time. */
 static bool drain(struct drive *d, bool mark)
 {
@@ -156,6 +170,7 @@ static bool drain(struct drive *d, bool mark)
 		got = read(d->master, buf + n, sizeof(buf) - n);
 		if (got <= 0)
 			return false;
+		watch_clipboard(d, buf + n, (size_t)got);
 		n += (size_t)got;
 		if (mark)
 			found = memmem(buf, n, MARK, sizeof(MARK) - 1);

@@ -14,7 +14,7 @@ status=0
 	expect step 1/46
 	row write(3, 0x601000, 512)
 	keys Left
-	expect the first step of this request
+	expect the first step; [
 	keys x
 	remember
 	keys Right l j Down Space
@@ -26,7 +26,7 @@ status=0
 	keys End
 	expect step 46/46
 	keys Right
-	expect ] goes on to the next one
+	expect ] goes on to the next request
 	expect request 1/4
 	keys Home
 	expect step 1/46
@@ -46,7 +46,7 @@ status=0
 	keys x x
 	expect step 45/46
 	keys x
-	expect no further exit in this request
+	expect no further exit; ]
 	keys X X X
 	expect no exit before this
 	name requests
@@ -195,6 +195,145 @@ SCRIPT
 	keys q
 	exit 0
 SCRIPT
+
+"$UI_DRIVE" <<-SCRIPT || status=1
+	name where it begins
+	size 80 24
+	run $EXITWALK view $TMP/normal.exw
+	expect the first write is request 1; r lists all
+	name crossings
+	keys c
+	row KVM_RUN
+	expect step 2/46
+	keys c
+	row entry_SYSCALL_64
+	keys c
+	row not recorded: hardware exit reason
+	expect step 15/46
+	keys c
+	row port 0xc010 is virtio-blk0
+	remember
+	keys c
+	row pwrite64(fd 7
+	keys C
+	same
+	keys C C C C C
+	expect no crossing before this
+	expect step 1/46
+	keys End c
+	expect no further crossing
+	expect step 46/46
+	name pages and halves
+	keys Home C-f C-b
+	expect step 1/46
+	keys d
+	expect step 6/46
+	keys C-d u C-u
+	expect step 1/46
+	name a step by its number
+	keys :2.25 Enter
+	expect request 2/4
+	expect step 25/46
+	expect #77
+	keys :2.99 Enter
+	expect request 2 has no step 99
+	keys :2. Enter
+	expect is not a number
+	keys :77.3 Enter
+	expect there is no request 77
+	name back from a list to the step one came from
+	keys :2.25 Enter
+	remember
+	keys r Down Esc
+	same
+	keys r r
+	same
+	keys t Right Esc
+	expect request 2/4
+	keys :2.25 Enter r Down Enter
+	expect request 3/4
+	expect step 1/46
+	keys > <
+	expect request 3/4
+	name a list has its own keys
+	refuse Enter walk
+	keys r
+	expect Enter walk
+	refuse 1-9 stage
+	keys Esc
+	name the row that shows a step
+	keys :2.25 Enter y
+	clipboard Nzc=
+	expect event 77 copied
+	keys 3 y
+	expect nothing to copy
+	keys r y
+	clipboard Mg==
+	quiet
+	keys q
+	exit 0
+	name a place on the command line
+	run $EXITWALK view -r 3.24 $TMP/normal.exw
+	expect request 3/4
+	expect step 24/46
+	refuse the first write
+	keys q
+	run $EXITWALK view -r 3.99 $TMP/normal.exw
+	expect request 3 has no step 99
+	exit 1
+	run $EXITWALK view -r 9 $TMP/normal.exw
+	expect path --list
+	exit 1
+	run $EXITWALK view -r 3x $TMP/normal.exw
+	expect is not a number
+	exit 1
+	name F3 searches, F10 quits
+	run $EXITWALK view $TMP/normal.exw
+	keys F3 pwr Enter
+	row pwrite64(fd 7
+	keys F10
+	exit 0
+SCRIPT
+
+"$UI_FIXTURE" asides "$TMP/asides.exw"
+"$UI_FIXTURE" threads "$TMP/threads.exw"
+"$UI_DRIVE" <<-SCRIPT || status=1
+	name what stands on the screen is found
+	run $EXITWALK view $TMP/asides.exw
+	keys /aside Enter
+	row aside: 3 exits
+	expect a unfold
+	keys n
+	row aside: 3 exits
+	keys n
+	expect t: all events
+	row aside: 3 exits
+	keys N
+	row aside: 3 exits
+	keys g /completion Enter
+	expect 7 completion
+	row status byte
+	keys g /queue_pop Enter
+	row pop head
+	keys n
+	expect no match from here on
+	keys q
+	run $EXITWALK view $TMP/threads.exw
+	keys /I/O Space thread Enter
+	expect ▸ I/O thread
+	keys q
+	name the list of requests is searched in all its columns
+	run $EXITWALK view $TMP/normal.exw
+	keys r / 65536 Enter
+	row 3  writer[42]
+	keys g / vCPU Space 0 Enter n
+	row 2  writer[42]
+	keys q
+SCRIPT
+
+# Nothing in the help is cut at 80 columns.
+printf 'name help at 80 columns\nsize 80 24\nrun %s view %s\nkeys ?\nrefuse …\nkeys PageDown\nrefuse …\nkeys PageDown\nrefuse …\nkeys ? q\n' \
+	"$EXITWALK" "$TMP/normal.exw" | "$UI_DRIVE" || status=1
 
 # The help screen shows every key of the table.
 {
