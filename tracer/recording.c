@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "host_mend.h"
 #include "recording_file.h"
 #include "schema/schema.h"
 #include "seal.h"
@@ -47,6 +48,13 @@ static int unreadable(sqlite3 *db, int rc, const char *path, struct err *e)
 	}
 }
 
+static int holds_nothing(const char *path, struct err *e)
+{
+	return err_set(e, -EIO,
+		"%s holds nothing: its recorder was ended before it began, or it is damaged; record again",
+		path);
+}
+
 static int check_header(int fd, const char *path, struct err *e)
 {
 	uint64_t missing = recording_file_missing(fd);
@@ -58,9 +66,7 @@ static int check_header(int fd, const char *path, struct err *e)
 			"exitwalk",
 			path, version, SCHEMA_VERSION);
 	if (version == 0)
-		return err_set(e, -EIO,
-			"%s holds nothing: its recorder was ended before it began, or it is damaged; record again",
-			path);
+		return holds_nothing(path, e);
 	if (missing)
 		return err_set(e, -EIO,
 			"%s is truncated: its last %" PRIu64
@@ -152,6 +158,8 @@ static int complete_copy(struct recording *r, const char *path, struct err *e)
 	sqlite3_close(r->db);
 	r->db = copy;
 	ret = untrusted_open(copy, &why);
+	if (!ret && r->cut_off)
+		ret = host_mend_exits(copy, &why);
 	if (!ret)
 		ret = derive_all(copy, &why);
 	if (ret)
@@ -185,6 +193,14 @@ static void make_banner(struct recording *r, bool live)
 	}
 }
 
+/* It has its header, and no table yet. */
+static bool is_bare(sqlite3 *db)
+{
+	int64_t tables = 1;
+
+	return sql_get_int(db, NULL, "SELECT count(*) FROM sqlite_schema", &tables) == 0 && !tables;
+}
+
 static int open_database(struct recording *r, const char *path, bool live, struct err *e)
 {
 	struct err why = {""};
@@ -206,6 +222,8 @@ static int open_database(struct recording *r, const char *path, bool live, struc
 	if (rc == SQLITE_DONE)
 		return err_set(
 			e, -EIO, "%s is damaged: it does not say its state; record again", path);
+	if (rc == SQLITE_ERROR && is_bare(r->db))
+		return holds_nothing(path, e);
 	if (rc != SQLITE_ROW)
 		return unreadable(r->db, rc, path, e);
 	r->cut_off = strcmp(state, "complete") != 0;
@@ -268,6 +286,8 @@ int recording_derive_anew(const char *path, int (*note)(sqlite3 *db, struct err 
 
 	if (!ret)
 		ret = untrusted_open(db, e);
+	if (!ret)
+		ret = host_mend_exits(db, e);
 	if (!ret)
 		ret = derive_all(db, e);
 	if (!ret && note)

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kvm.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -19,6 +20,7 @@
 
 #include "tests/lib/scratch.h"
 #include "tracer/bulk.h"
+#include "tracer/host_rows.h"
 #include "tracer/page_journal.h"
 #include "tracer/recording.h"
 #include "tracer/store_state.h"
@@ -339,6 +341,74 @@ static void killed_anywhere(void **state)
 	}
 }
 
+static void host_event(struct world *w, struct host_rows *rows, enum ew_kind kind, uint8_t present,
+	const uint64_t a[6])
+{
+	struct host_event ev = {.rec = {.ts = 1000 + (uint64_t)kind, .kind = (uint16_t)kind},
+		.task = 100,
+		.vcpu = kind == EW_KVM_EXIT ? 0 : HOST_NO_VCPU,
+		.present = present};
+
+	memcpy(ev.rec.a, a, sizeof(ev.rec.a));
+	ok(w, host_rows_add(rows, &ev, 0, &w->e));
+}
+
+static void host_commit(struct world *w, struct host_rows *rows)
+{
+	ok(w, store_begin(&w->store, &w->e));
+	ok(w, host_rows_flush(rows, &w->e));
+	ok(w, commit(w));
+}
+
+static void is_ended(sqlite3 *db)
+{
+	assert_int_equal(query_int(db, "SELECT count(*) FROM vm_exit"), 2);
+	assert_int_equal(query_int(db, "SELECT t_entry FROM vm_exit WHERE id = 1"),
+		query_int(db, "SELECT max(ts) FROM event WHERE exit_id = 1"));
+	assert_int_equal(query_int(db, "SELECT value FROM vm_exit WHERE id = 1"), 7);
+	assert_int_equal(query_int(db, "SELECT kvm_reason FROM vm_exit WHERE id = 1"), KVM_EXIT_IO);
+	assert_int_equal(query_int(db, "SELECT t_entry FROM vm_exit WHERE id = 2"), QUERY_NULL);
+	assert_int_equal(query_int(db, "SELECT value FROM vm_exit WHERE id = 2"), QUERY_NULL);
+}
+
+/* A commit comes between an exit and its end, and the process dies after the next one. */
+static void killed_with_a_late_exit(void **state)
+{
+	static const uint64_t out[] = {0, 1, 30, 0x1234, 0xc0100001}, pio[] = {1, 0xc010, 2, 1, 7},
+			      io[] = {KVM_EXIT_IO}, entry[] = {0, 0, 0x1236};
+	struct rows_counts n = {0};
+	struct host_rows rows;
+	struct recording rec;
+	struct world w;
+	uint64_t a[6] = {0};
+
+	(void)state;
+	begin(&w);
+	host_rows_init(&rows, &w.store, &n, 0);
+	ok(&w, store_begins(&w.store, &w.e));
+	ok(&w, store_begin(&w.store, &w.e));
+	ok(&w, store_meta_text(&w.store, "import.file", "t.dat", &w.e));
+	ok(&w, host_rows_task(&rows, 100, "vmm-100", &w.e));
+	host_event(&w, &rows, EW_KVM_EXIT, 0x1f, memcpy(a, out, sizeof(out)));
+	host_commit(&w, &rows);
+	host_event(&w, &rows, EW_KVM_PIO, 0x1f, memcpy(a, pio, sizeof(pio)));
+	host_event(&w, &rows, EW_KVM_USERSPACE_EXIT, 3, memcpy(a, io, sizeof(io)));
+	host_event(&w, &rows, EW_KVM_ENTRY, 7, memcpy(a, entry, sizeof(entry)));
+	host_event(&w, &rows, EW_KVM_EXIT, 0x1f, memcpy(a, out, sizeof(out)));
+	host_commit(&w, &rows);
+	host_rows_destroy(&rows);
+	store_close(&w.store);
+	ok(&w, recording_open(&rec, w.s.file, &w.e));
+	assert_true(rec.cut_off);
+	is_ended(rec.db);
+	recording_close(&rec);
+	ok(&w, recording_derive_anew(w.s.file, NULL, &w.e));
+	ok(&w, sqlite3_open(w.s.file, &rec.db));
+	is_ended(rec.db);
+	sqlite3_close(rec.db);
+	scratch_remove(&w.s);
+}
+
 /* Half of a commit's pages are replaced: a reader has what there was before it. */
 static void killed_in_a_commit(void **state)
 {
@@ -422,6 +492,7 @@ int main(void)
 		cmocka_unit_test(many_rows),
 		cmocka_unit_test(exits_that_end_late),
 		cmocka_unit_test(killed_anywhere),
+		cmocka_unit_test(killed_with_a_late_exit),
 		cmocka_unit_test(killed_in_a_commit),
 		cmocka_unit_test(no_room),
 	};

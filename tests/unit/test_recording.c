@@ -337,6 +337,24 @@ static void what_is_no_recording(void **state)
 	refused(s->file, -EPROTO);
 }
 
+/* Ended between its header and its schema. */
+static void ended_before_it_began(void **state)
+{
+	struct scratch *s = *state;
+	struct recording r;
+	struct err e = {""};
+	sqlite3 *db;
+	char sql[96];
+
+	snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %d",
+		SCHEMA_APPLICATION_ID, SCHEMA_VERSION);
+	assert_int_equal(sqlite3_open(s->file, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(recording_open(&r, s->file, &e), -EIO);
+	assert_non_null(strstr(e.msg, "holds nothing"));
+}
+
 static void unreadable(void **state)
 {
 	struct scratch *s = *state;
@@ -566,6 +584,7 @@ int main(void)
 		T(cut_off),
 		T(still_recording),
 		T(what_is_no_recording),
+		T(ended_before_it_began),
 		T(unreadable),
 		T(newer_schema),
 		T(older_schema),
