@@ -101,7 +101,8 @@ static int name_address(struct guest_decoder *d, enum guest_name what, uint64_t 
 	const struct ksym *y;
 	char name[KSYMS_NAME_MAX + 96];
 
-	if (!d->syms.n || !addr || d->place.n >= PLACES_MAX)
+	/* No address of all ones is a function's, and no key of a map. */
+	if (!d->syms.n || !addr || key == UINT64_MAX || d->place.n >= PLACES_MAX)
 		return 0;
 	known = u64_map_put(&d->place, key);
 	if (!known)

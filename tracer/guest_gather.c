@@ -76,6 +76,8 @@ static int take_comm(struct guest_gather *g, const struct import_name *n, struct
 	uint64_t *at = u64_map_find(&g->pid, n->value);
 	int ret;
 
+	if (n->value > INT32_MAX)
+		return -EPROTO;
 	if (!at && g->pid.n >= TASKS_MAX)
 		return 0;
 	if (!at) {

@@ -25,7 +25,8 @@ static int no_memory(struct mend *m)
 static int without_end(struct mend *m)
 {
 	sqlite3_stmt *row = NULL;
-	int ret = sql_prepare(m->db, &row, m->e, "SELECT id FROM vm_exit WHERE t_entry IS NULL");
+	int ret = sql_prepare(
+		m->db, &row, m->e, "SELECT id FROM vm_exit WHERE id > 0 AND t_entry IS NULL");
 
 	while (!ret && (ret = sql_step(row, m->e)) > 0) {
 		uint64_t *at = u64_map_put(&m->at, (uint64_t)sqlite3_column_int64(row, 0));

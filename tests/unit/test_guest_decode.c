@@ -239,6 +239,9 @@ static void names(void **state)
 	gs_text(&w->gs, GUEST_STREAM_SYMBOLS, GUEST_STREAM_NO_CPU, gs_kallsyms);
 	gs_func(&w->gs, 0, 1000, 34, GS_VP_NOTIFY + 4, GS_QUEUE_RQ + 0xf2);
 	gs_func(&w->gs, 0, 1010, 34, GS_VP_NOTIFY + 4, GS_QUEUE_RQ + 0xf2);
+	gs_func(&w->gs, 0, 1015, 34, UINT64_MAX,
+		UINT64_MAX); /* no names, and no end of the decoding */
+	gs_func(&w->gs, 0, 1016, 34, INT64_MAX, INT64_MAX);
 	gs_func(&w->gs, 0, 1020, 34, 0x1234, GS_VP_NOTIFY);
 	gs_switch(&w->gs, 0, 1030, 94, "init", 0, 34, "kworker/0:1H");
 	gs_waking(&w->gs, 0, 1040, 34, 0, 94, "writ\x1b[31m");
