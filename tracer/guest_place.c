@@ -41,11 +41,34 @@ static void back_inside(struct state *s, int64_t ts)
 	s->out = false;
 }
 
-static int one_event(struct states *all, int64_t kind, int64_t track, int64_t ts, struct err *e)
+/* From `from` on nobody knows where it was: an exit that seems to last may have had its entry there. */
+static void forget(struct state *s, int64_t from)
+{
+	struct guest_vcpu *v = s->vcpu;
+
+	while (v->n && v->outside[v->n - 1].to > from)
+		v->n--;
+	s->out = false;
+}
+
+/* On a vCPU's own track its VMM's records were lost; on a CPU's those of whichever vCPUs ran there. */
+static void lost(struct states *all, const struct state *own, int64_t from)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (all->at[i].vcpu && (own ? own == &all->at[i] : all->at[i].hardware))
+			forget(&all->at[i], from);
+}
+
+static int one_event(
+	struct states *all, int64_t kind, int64_t track, int64_t ts, int64_t dur, struct err *e)
 {
 	struct state *s = track > 0 && (size_t)track < all->n ? &all->at[track] : NULL;
 
-	if (!s || !s->vcpu)
+	if (s && !s->vcpu)
+		s = NULL;
+	if (kind == EW_LOST)
+		lost(all, s, ts - dur);
+	if (!s)
 		return 0;
 	switch (kind) {
 	case EW_KVM_EXIT:
@@ -58,10 +81,7 @@ static int one_event(struct states *all, int64_t kind, int64_t track, int64_t ts
 	case EW_KVM_ENTRY:
 		back_inside(s, ts);
 		return 0;
-	default: /* EW_LOST: nobody knows where it was */
-		if (s->out)
-			s->vcpu->n--;
-		s->out = false;
+	default:
 		return 0;
 	}
 }
@@ -91,7 +111,7 @@ static int on_hardware(struct states *s, sqlite3_stmt *row, struct err *e)
 static int on_event(struct states *s, sqlite3_stmt *row, struct err *e)
 {
 	return one_event(s, sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1),
-		sqlite3_column_int64(row, 2), e);
+		sqlite3_column_int64(row, 2), sqlite3_column_int64(row, 3), e);
 }
 
 static int read_outside(struct states *s, sqlite3 *db, struct err *e)
@@ -103,7 +123,7 @@ static int read_outside(struct states *s, sqlite3 *db, struct err *e)
 		sql, sizeof(sql), "SELECT DISTINCT track FROM event WHERE kind = %d", EW_KVM_ENTRY);
 	ret = each(db, e, s, sql, on_hardware);
 	snprintf(sql, sizeof(sql),
-		"SELECT kind, track, ts FROM event WHERE kind IN (%d, %d, %d, %d, %d) ORDER BY id",
+		"SELECT kind, track, ts, dur FROM event WHERE kind IN (%d, %d, %d, %d, %d) ORDER BY id",
 		EW_KVM_EXIT, EW_KVM_ENTRY, EW_RUN_EXIT, EW_RUN_ENTER, EW_LOST);
 	return ret ? ret : each(db, e, s, sql, on_event);
 }

@@ -230,6 +230,40 @@ static void edges_of_hardware(void **state)
 	gs_free(&g);
 }
 
+/* The kernel's buffer of a CPU lost the entry at 2200 and the exit at 2600, which nobody knows the times of. */
+static void lost_entries(void **state)
+{
+	struct tape *t = *state;
+	struct gs g = {0};
+
+	begin(t);
+	sql(t, "INSERT INTO track VALUES(4, 'cpu', NULL, 'CPU 0')");
+	clock_evidence(t, 500, 500);
+	EMIT(t, 1000, KVM_EXIT, 1, 2, 0x7b, 0);
+	EMIT(t, 1100, KVM_ENTRY, 1, 0, 0, 0);
+	EMIT(t, 2000, KVM_EXIT, 2, 2, 0x7b, 0);
+	EMIT(t, 2700, KVM_ENTRY, 2, 0, 0, 0); /* of the exit at 2600, on another CPU */
+	on(t, 4);
+	EMIT(t, 2900, LOST, 2);
+	sql(t, "UPDATE event SET dur = 800 WHERE kind = 62");
+	on(t, 1);
+	EMIT(t, 3000, KVM_EXIT, 3, 2, 0x7b, 0);
+	EMIT(t, 3100, KVM_ENTRY, 3, 0, 0, 0);
+	clock_evidence(t, 3500, 5500);
+	gs_begin(&g);
+	gs_func(&g, 0, OFFSET + 1005, 1, GS_VP_NOTIFY, 0);
+	gs_func(&g, 0, OFFSET + 2300, 2, GS_VP_NOTIFY, 0);
+	gs_func(&g, 0, OFFSET + 3050, 3, GS_VP_NOTIFY, 0); /* no error explains it */
+	gs_end(&g);
+	stream(t, 9000, &g);
+	assert_int_equal(make(t), 3);
+	expect_lines(t, GUEST_LINES,
+		"guest_func 1000 27 1\nguest_func 2300 22 2\nguest_func 3050 22 3\n");
+	expect_meta(t, "guest_trace.moved", "1");
+	expect_meta(t, "guest_trace.inside_exits", "1");
+	gs_free(&g);
+}
+
 /* --- what is missing -------------------------------------------------------------------------------- */
 
 static void losses(void **state)
@@ -511,6 +545,7 @@ int main(void)
 		TAPE_TEST(cut_off),
 		TAPE_TEST(edges),
 		TAPE_TEST(edges_of_hardware),
+		TAPE_TEST(lost_entries),
 		TAPE_TEST(losses),
 		TAPE_TEST(no_such_cpu),
 		TAPE_TEST(names_from_elsewhere),
