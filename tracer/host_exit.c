@@ -31,6 +31,21 @@ void host_exit_open(struct host_exit *x, const struct ew_rec *rec, uint8_t prese
 	x->count = io.rep ? 0 : 1;
 }
 
+static void pio(struct host_exit *x, const struct ew_rec *rec)
+{
+	if (x->valued) {
+		x->count += (int64_t)rec->a[3];
+		return;
+	}
+	x->space = EW_SPACE_PIO;
+	x->is_write = rec->a[0] != 0;
+	x->addr = (int64_t)rec->a[1];
+	x->size = (int64_t)rec->a[2];
+	x->count = (int64_t)rec->a[3];
+	x->value = (int64_t)rec->a[4];
+	x->access = x->valued = true;
+}
+
 static void mmio(struct host_exit *x, const struct ew_rec *rec)
 {
 	if (x->valued) {
@@ -63,13 +78,7 @@ void host_exit_note(struct host_exit *x, const struct ew_rec *rec)
 		return;
 	switch (rec->kind) {
 	case EW_KVM_PIO:
-		x->space = EW_SPACE_PIO;
-		x->is_write = rec->a[0] != 0;
-		x->addr = (int64_t)rec->a[1];
-		x->size = (int64_t)rec->a[2];
-		x->count = (int64_t)rec->a[3];
-		x->value = (int64_t)rec->a[4];
-		x->access = x->valued = true;
+		pio(x, rec);
 		break;
 	case EW_KVM_MMIO:
 		mmio(x, rec);

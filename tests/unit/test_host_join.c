@@ -254,6 +254,28 @@ static void two_vcpus(void **state)
 	end(&t);
 }
 
+/* A string instruction to a device in the kernel: the row is of the first access, and counts all. */
+static void several_accesses(void **state)
+{
+	struct tape t;
+
+	(void)state;
+	begin(&t);
+	enters(&t, 0, 10);
+	hw_entry(&t, 0, 11);
+	hw_exit(&t, 0, 100, HW_VMX_IO, 0x00400030);
+	for (unsigned i = 0; i < 3; i++)
+		host(&t, 0, 101 + i, EW_KVM_PIO, 1, 0x40, 1, 1, 0x55 + i);
+	hw_entry(&t, 0, 110);
+	finish(&t);
+	expect_rows(&t, "1:30:-:100-110");
+	assert_string_equal(
+		query_text(t.rec.db,
+			"SELECT printf('0x%x %d %d 0x%x', addr, size, count, value) FROM vm_exit"),
+		"0x40 1 3 0x55");
+	end(&t);
+}
+
 /* One exit, several returns: the pieces of a string instruction, a signal before the entry. */
 static void several_returns(void **state)
 {
@@ -441,6 +463,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_row_of_both),
 		cmocka_unit_test(two_vcpus),
+		cmocka_unit_test(several_accesses),
 		cmocka_unit_test(several_returns),
 		cmocka_unit_test(interrupted),
 		cmocka_unit_test(no_kvm_exit),
