@@ -21,23 +21,6 @@ static bool is_ours(struct host_live *h, uint64_t task)
 	return host_tasks_kind(&h->tasks, (uint32_t)task) == HOST_TASK_OURS;
 }
 
-/* Completions come in anybody's context: their sectors tell whose they are. */
-static bool keep_block(struct host_live *h, const struct host_event *ev)
-{
-	uint64_t sector = ev->rec.a[1];
-	uint64_t *slot = &h->sector[(sector * 0x9e3779b97f4a7c15u) >> 52];
-
-	if (is_ours(h, ev->task)) {
-		*slot = sector + 1;
-		return true;
-	}
-	if (*slot != sector + 1)
-		return false;
-	if (ev->rec.kind == EW_BLOCK_RQ_COMPLETE)
-		*slot = 0;
-	return true;
-}
-
 /* As the kernel filters by task. */
 static bool keep_unfiltered(struct host_live *h, const struct host_event *ev)
 {
@@ -51,16 +34,20 @@ static bool keep_unfiltered(struct host_live *h, const struct host_event *ev)
 	}
 }
 
+static bool is_block(const struct host_event *ev)
+{
+	return ev->rec.kind >= EW_BLOCK_BIO_QUEUE && ev->rec.kind <= EW_BLOCK_RQ_COMPLETE;
+}
+
 static bool keep(void *ctx, const struct host_event *ev)
 {
 	struct host_live *h = ctx;
 
+	if (is_block(ev)) { /* give() asks, of the CPUs merged; the task may be gone by then */
+		is_ours(h, ev->task);
+		return true;
+	}
 	switch (ev->rec.kind) {
-	case EW_BLOCK_BIO_QUEUE:
-	case EW_BLOCK_RQ_INSERT:
-	case EW_BLOCK_RQ_ISSUE:
-	case EW_BLOCK_RQ_COMPLETE:
-		return keep_block(h, ev);
 	case EW_KVM_SET_IRQ:
 	case EW_KVM_MSI_SET_IRQ:
 	case EW_KVM_APIC_ACCEPT_IRQ:
@@ -96,8 +83,11 @@ static int name_task(struct host_live *h, uint64_t ts, uint32_t task)
 static int give(struct host_live *h, struct host_event *ev)
 {
 	const struct ew_rec *rec = &ev->rec;
-	int ret = name_task(h, rec->ts, ev->task);
+	int ret;
 
+	if (is_block(ev) && !host_sectors_keep(&h->sectors, ev, is_ours(h, ev->task)))
+		return 0;
+	ret = name_task(h, rec->ts, ev->task);
 	if (!ret && rec->kind == 0) {
 		h->lost += rec->a[0];
 		return recorder_host_lost(h->sink, ev->task, rec->a[1], rec->ts, rec->a[0]);

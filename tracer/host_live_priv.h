@@ -9,6 +9,7 @@
 
 #include "host_functions.h"
 #include "host_live.h"
+#include "host_sectors.h"
 #include "host_stream.h"
 #include "host_tasks.h"
 #include "host_tracefs.h"
@@ -18,9 +19,6 @@
 enum { OURS, ANY, INSTANCES }; /* the VM's tasks; all tasks */
 
 #define NAMES (1u << 23) /* tasks, and behind them what is none */
-
-/* Requests of the block layer that threads of the VM have begun: their sectors. */
-#define SECTORS 4096
 
 struct host_live {
 	struct recorder *recorder;
@@ -34,7 +32,7 @@ struct host_live {
 	struct host_vcpus vcpus;
 	struct host_addresses addresses; /* of functions that were traced */
 	uint8_t *named;                  /* by task: the recorder knows it */
-	uint64_t sector[SECTORS];
+	struct host_sectors sectors;
 	pthread_t thread;
 	bool running;
 	atomic_bool stop;
