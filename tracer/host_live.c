@@ -63,7 +63,7 @@ static int tell_name(struct host_live *h, uint64_t ts, uint32_t task)
 {
 	char name[44], comm[32];
 
-	if (task < NAMES / 2 && host_tasks_name(task, comm, sizeof(comm)))
+	if (task < HOST_TASKS && host_tasks_name(task, comm, sizeof(comm)))
 		tep_override_comm(h->pages.tep, comm, (int)task);
 	return recorder_host_task(
 		h->sink, ts, task, host_task_name(h->pages.decoder, task, name, sizeof(name)));
@@ -71,7 +71,7 @@ static int tell_name(struct host_live *h, uint64_t ts, uint32_t task)
 
 static int name_task(struct host_live *h, uint64_t ts, uint32_t task)
 {
-	uint32_t bit = task < NAMES / 2 ? task : NAMES / 2 + (task & (NAMES / 2 - 1));
+	uint32_t bit = host_task_slot(task);
 	uint8_t mask = (uint8_t)(1u << (bit & 7));
 
 	if (h->named[bit >> 3] & mask)

@@ -18,8 +18,6 @@
 
 enum { OURS, ANY, INSTANCES }; /* the VM's tasks; all tasks */
 
-#define NAMES (1u << 23) /* tasks, and behind them what is none */
-
 struct host_live {
 	struct recorder *recorder;
 	struct recorder_host *sink;
@@ -31,7 +29,7 @@ struct host_live {
 	struct host_tasks tasks;
 	struct host_vcpus vcpus;
 	struct host_addresses addresses; /* of functions that were traced */
-	uint8_t *named;                  /* by task: the recorder knows it */
+	uint8_t *named; /* a bit for each host_task_slot(): the recorder knows it */
 	struct host_sectors sectors;
 	pthread_t thread;
 	bool running;

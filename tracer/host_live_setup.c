@@ -178,7 +178,7 @@ static int open_decoder(struct host_live *h, struct err *e)
 	p->page_size = (size_t)tep_get_sub_buffer_size(p->tep);
 	p->kbuf = kbuffer_alloc(KBUFFER_LSIZE_8, KBUFFER_ENDIAN_LITTLE);
 	p->page = p->page_size ? malloc(p->page_size) : NULL;
-	h->named = calloc(1, NAMES / 8);
+	h->named = calloc(1, HOST_TASK_SLOTS / 8);
 	if (!p->kbuf || !p->page || !h->named || host_tasks_init(&h->tasks, h->o.pid))
 		return err_set(e, -ENOMEM, "out of memory");
 	return 0;

@@ -9,15 +9,13 @@
 #include <unistd.h>
 
 #include "host_live.h"
-#include "host_event.h"
 #include "writer.h"
 
-#define TASKS (1u << 22) /* PID_MAX_LIMIT */
 #define KTHREAD 0x200000 /* PF_KTHREAD, include/linux/sched.h */
 
 int host_tasks_init(struct host_tasks *t, pid_t pid)
 {
-	*t = (struct host_tasks){.pid = pid, .kind = calloc(1, TASKS)};
+	*t = (struct host_tasks){.pid = pid, .kind = calloc(1, HOST_TASKS)};
 	return t->kind ? 0 : -ENOMEM;
 }
 
@@ -85,7 +83,7 @@ enum host_task_kind host_tasks_kind(struct host_tasks *t, uint32_t task)
 	char path[48];
 	uint8_t *kind;
 
-	if (task >= TASKS)
+	if (task >= HOST_TASKS)
 		return HOST_TASK_KERNEL; /* an idle task */
 	kind = &t->kind[task];
 	if (*kind)

@@ -7,6 +7,22 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "host_event.h"
+
+#define HOST_TASKS (1u << 22)            /* PID_MAX_LIMIT */
+#define HOST_TASK_SLOTS (2 * HOST_TASKS) /* tasks, and behind them what is none */
+
+/* A number below HOST_TASK_SLOTS of its own for each HOST_TASK, be it a thread, an idle task or a CPU's buffer. */
+static inline uint32_t host_task_slot(uint32_t task)
+{
+	const uint32_t half = HOST_TASKS / 2;
+
+	if (task < HOST_TASKS)
+		return task;
+	return HOST_TASKS + ((task & HOST_TASK_KIND) == HOST_TASK_CPU ? half : 0) +
+	       (task & (half - 1));
+}
+
 enum host_task_kind { HOST_TASK_OURS = 1, HOST_TASK_KERNEL, HOST_TASK_FOREIGN };
 
 struct host_tasks {
