@@ -92,7 +92,9 @@ static int run(int argc, char **argv)
 	printf("%s: %" PRIu64 " events, %" PRIu64 " exits", a.out, r.events, r.exits);
 	if (r.gaps)
 		printf(", at least %" PRIu64 " records lost in %" PRIu64 " gaps", r.lost, r.gaps);
-	putchar('\n');
+	printf("\nnext        exitwalk report %s       exits by reason\n", a.out);
+	printf("            exitwalk path --list %s  its disk requests\n", a.out);
+	printf("            exitwalk view %s         walk them\n", a.out);
 	if (!r.damage[0])
 		return 0;
 	fprintf(stderr,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* exitwalk report: statistics of a recording, as text or JSON. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "cmd.h"
 #include "kvm_account.h"
@@ -8,7 +9,7 @@
 #include "report.h"
 #include "sql.h"
 
-#define W_LABEL 48
+#define W_LABEL_MIN 24
 
 static const struct argp_option options[] = {READER_OPTION_JSON, READER_OPTION_ASCII, {0}};
 
@@ -20,7 +21,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {options, parse, "FILE",
 	"Statistics of the recording FILE: exits by reason, address and guest function, device and"
 	" request times, the mean layer budget, guest errors, losses, KVM's counters.\v"
-	"Percentiles are nearest-rank. An exit's time runs from the return of KVM_RUN to the next"
+	"Percentiles are nearest-rank. As text a time has at most four digits; --json has every nanosecond. An exit's time runs from the return of KVM_RUN to the next"
 	" KVM_RUN: the VMM's share of it. Time inside KVM_RUN is not part of it. In an imported"
 	" recording it runs from the tracepoint kvm_exit to kvm_entry: KVM's and the VMM's share.",
 	NULL, NULL, NULL};
@@ -36,15 +37,15 @@ static const char *const overview_sql =
 static int text_overview(struct recording *rec, const struct textout *o, struct err *e)
 {
 	sqlite3_stmt *row = NULL;
-	char us[32], text[160];
+	char ns[32], text[1100];
 	int ret = sql_prepare(rec->db, &row, e, overview_sql);
 
 	if (!ret && (ret = sql_step(row, e)) > 0) {
-		printf("%d events, %d exits, %d requests, %d guest system calls in %s ms, %d records"
+		printf("%d events, %d exits, %d requests, %d guest system calls in %s, %d records"
 		       " lost\n",
 			sqlite3_column_int(row, 0), sqlite3_column_int(row, 1),
 			sqlite3_column_int(row, 2), sqlite3_column_int(row, 3),
-			textout_us(sqlite3_column_int64(row, 4) / 1000, us, sizeof(us)),
+			textout_ns(o, sqlite3_column_int64(row, 4), ns, sizeof(ns)),
 			sqlite3_column_int(row, 5));
 		ret = 0;
 	}
@@ -52,7 +53,7 @@ static int text_overview(struct recording *rec, const struct textout *o, struct 
 	for (unsigned i = 0; !ret && i < 4; i++) {
 		static const char *const key[] = {
 			"command_line", "kvm_backend", "cpu_model", "host_kernel"};
-		char value[128];
+		char value[1024];
 
 		sql_meta(rec->db, key[i], value, sizeof(value));
 		snprintf(text, sizeof(text), "%-12s  %s", key[i], value);
@@ -64,16 +65,26 @@ static int text_overview(struct recording *rec, const struct textout *o, struct 
 	return ret;
 }
 
-static void text_row(const struct textout *o, const struct report_row *r, size_t total)
+/* A blank, and text that ends `width` columns on. */
+static void put_right(const struct textout *o, const char *text, unsigned width)
+{
+	unsigned used = textout_width(text);
+
+	printf("%*s", 1 + (int)(used < width ? width - used : 0), "");
+	textout_put(o, text, 0);
+}
+
+static void text_row(
+	const struct textout *o, const struct report_row *r, size_t total, unsigned label)
 {
 	const int64_t v[] = {r->stats.min, r->stats.median, r->stats.p99, r->stats.max};
-	char us[32];
+	char ns[32];
 
 	fputs("  ", stdout);
-	textout_put(o, r->label, W_LABEL);
+	textout_put(o, r->label, label);
 	printf(" %6zu %5.1f%%", r->count, total ? 100.0 * (double)r->count / (double)total : 0);
 	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++)
-		printf(" %8s", r->stats.n ? textout_us(v[i], us, sizeof(us)) : "-");
+		put_right(o, r->stats.n ? textout_ns(o, v[i], ns, sizeof(ns)) : "-", 9);
 	putchar('\n');
 }
 
@@ -82,15 +93,19 @@ static int text_section(struct recording *rec, const struct textout *o,
 {
 	struct report_table t;
 	char title[128];
+	unsigned label = W_LABEL_MIN;
 	int ret = report_table_load(&t, rec->db, s->sql, e);
 
 	if (!ret && t.n) {
 		snprintf(title, sizeof(title), "%s (%s)", s->title, s->note);
 		textout_heading(o, title);
-		printf("  %-*s %6s %6s %8s %8s %8s %8s\n", W_LABEL, "", "count", "share", "min",
+		for (size_t i = 0; i < t.n && i < s->most; i++)
+			if (textout_width(t.row[i].label) > label)
+				label = textout_width(t.row[i].label);
+		printf("  %-*s %6s %6s %9s %9s %9s %9s\n", (int)label, "", "count", "share", "min",
 			"median", "p99", "max");
 		for (size_t i = 0; i < t.n && i < s->most; i++)
-			text_row(o, &t.row[i], t.total);
+			text_row(o, &t.row[i], t.total, label);
 		if (t.n > s->most)
 			printf("  and %zu more (--json has all)\n", t.n - s->most);
 	}
@@ -98,13 +113,25 @@ static int text_section(struct recording *rec, const struct textout *o,
 	return ret;
 }
 
+/* Columns that count ns are named so; as text they have a unit in each cell, and none in the title. */
+static bool is_ns(const char *title)
+{
+	size_t len = strlen(title);
+
+	return len > 3 && strcmp(title + len - 3, "_ns") == 0;
+}
+
 static void text_cells(const struct textout *o, sqlite3_stmt *row)
 {
 	for (int i = 0; i < sqlite3_column_count(row); i++) {
 		const char *text = (const char *)sqlite3_column_text(row, i);
 		bool number = sqlite3_column_type(row, i) != SQLITE_TEXT;
+		char ns[32];
 
-		if (number && i)
+		if (number && i && text && is_ns(sqlite3_column_name(row, i)))
+			put_right(
+				o, textout_ns(o, sqlite3_column_int64(row, i), ns, sizeof(ns)), 12);
+		else if (number && i)
 			printf(" %12s", text ? text : "-");
 		else
 			textout_put(o, text ? text : "-", i ? 27 : 20);
@@ -126,10 +153,10 @@ static int text_list(
 		for (int i = 0; first && i < sqlite3_column_count(row); i++) {
 			bool number = sqlite3_column_type(row, i) != SQLITE_TEXT;
 
-			printf(number && i ? " %12s"
-				: i        ? "%-27s"
-					   : "  %-20s ",
-				sqlite3_column_name(row, i));
+			const char *title = sqlite3_column_name(row, i);
+			int len = (int)strlen(title) - (number && is_ns(title) ? 3 : 0);
+
+			printf(number && i ? " %12.*s" : i ? "%-27.*s" : "  %-20.*s ", len, title);
 		}
 		if (first)
 			putchar('\n');

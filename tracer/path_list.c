@@ -2,7 +2,6 @@
 /* A line for each request. */
 #include "path.h"
 
-#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -33,19 +32,12 @@ static void put_cell(const struct textout *o, enum request_column c, int width, 
 		o, text, request_column[c].right || c == REQUEST_COLS - 1 ? 0 : (unsigned)width);
 }
 
-/* A cell's text, with the one sign in it that ASCII has a letter for. */
 static const char *cell(const struct textout *o, const struct request *q, enum request_column c,
 	char *buf, size_t size)
 {
-	char *micro;
-
-	request_cell(q, c, buf, size);
-	micro = o->ascii && c == REQUEST_COL_WALL ? strstr(buf, "µ") : NULL;
-	if (micro) {
-		*micro = 'u';
-		memmove(micro + 1, micro + 2, strlen(micro + 2) + 1);
-	}
-	return buf;
+	if (c == REQUEST_COL_WALL && q->t_first != REQUEST_NONE && q->t_last != REQUEST_NONE)
+		return textout_ns(o, q->t_last - q->t_first, buf, size);
+	return request_cell(q, c, buf, size);
 }
 
 static void put_line(const struct textout *o, const int *width, const struct request *q, bool mark)

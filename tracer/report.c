@@ -26,10 +26,10 @@
 /* SQL is broken at its clauses, not where clang-format would. */
 /* clang-format off */
 const struct report_section report_sections[] = {
-	{"hw_exits", "exits of the hardware by reason", "from kvm_exit to kvm_entry, us",
+	{"hw_exits", "exits of the hardware by reason", "from kvm_exit to kvm_entry",
 		"SELECT hw_reason_name, total_ns FROM v_exit WHERE hw_reason IS NOT NULL",
 		32},
-	{"guest_time", "what ended the guest's time", "from kvm_entry to kvm_exit, us",
+	{"guest_time", "what ended the guest's time", "from kvm_entry to kvm_exit",
 		"SELECT x.hw_reason_name, e.dur FROM v_exit x JOIN event e ON e.id ="
 		" (SELECT event_id FROM vm_exit WHERE id = x.id) WHERE x.hw_reason IS NOT NULL"
 		" AND e.dur IS NOT NULL",
@@ -43,22 +43,22 @@ const struct report_section report_sections[] = {
 		"SELECT printf('port 0x%04x %s %d B', port, CASE WHEN rw THEN 'write' ELSE 'read' END,"
 		" size), NULL FROM e_kvm_pio WHERE NOT EXISTS (SELECT 1 FROM vm_exit)",
 		24},
-	{"exits", "exits to the VMM by reason", "from the exit to the next entry, us",
+	{"exits", "exits to the VMM by reason", "from the exit to the next entry",
 		"SELECT " NAME_OF("kvm_exit", "kvm_reason") ", t_entry - t_exit FROM vm_exit"
 		" WHERE kvm_reason IS NOT NULL",
 		32},
-	{"ports", "exits by address", "from the exit to the next entry, us",
+	{"ports", "exits by address", "from the exit to the next entry",
 		"SELECT printf('%s 0x%04x %s %d B  %s', n.name, x.addr,"
 		" CASE WHEN x.is_write THEN 'write' ELSE 'read ' END, x.size, " REGION "),"
 		" x.t_entry - x.t_exit FROM vm_exit x"
 		" JOIN enum_name n ON n.enum = 'space' AND n.value = x.space"
 		" LEFT JOIN region r ON r.id = x.region WHERE x.addr IS NOT NULL",
 		24},
-	{"devices", "dispatch by region", "time in the device's handler, us",
+	{"devices", "dispatch by region", "time in the device's handler",
 		"SELECT " REGION ", x.t_done - x.t_dispatch FROM vm_exit x"
 		" LEFT JOIN region r ON r.id = x.region WHERE x.t_dispatch IS NOT NULL",
 		24},
-	{"functions", "guest functions that exit", "from the exit to the next entry, us",
+	{"functions", "guest functions that exit", "from the exit to the next entry",
 		"SELECT f.name, x.t_entry - x.t_exit FROM vm_exit x JOIN"
 		" (SELECT rip, coalesce((SELECT CASE WHEN rip < s.addr + max(s.size, 1) THEN s.name END"
 		"   FROM symbol s WHERE s.addr <= rip ORDER BY s.addr DESC LIMIT 1),"
@@ -66,21 +66,21 @@ const struct report_section report_sections[] = {
 		"  FROM (SELECT DISTINCT coalesce(insn_rip, rip) AS rip FROM vm_exit)) f"
 		" ON f.rip = coalesce(x.insn_rip, x.rip)",
 		16},
-	{"requests", "requests by type", "the whole window of the request, us",
+	{"requests", "requests by type", "the whole window of the request",
 		"SELECT " NAME_OF("virtio_blk_type", "type") ", t_last - t_first FROM request",
 		16},
-	{"device_latency", "requests inside the device", "from the pop to the used entry, us",
+	{"device_latency", "requests inside the device", "from the pop to the used entry",
 		"SELECT " NAME_OF("virtio_blk_type", "type") ", t_used - t_pop FROM request",
 		16},
-	{"host_calls", "host system calls", "from call to return, us",
+	{"host_calls", "host system calls", "from call to return",
 		"SELECT " NAME_OF("syscall", "a1") ", dur FROM event"
 		" WHERE kind = (SELECT id FROM event_kind WHERE name = 'host_ret')",
 		16},
-	{"host_syscalls", "system calls of the VMM's threads", "from sys_enter to sys_exit, us",
+	{"host_syscalls", "system calls of the VMM's threads", "from sys_enter to sys_exit",
 		"SELECT " NAME_OF("syscall", "a0") ", dur FROM event"
 		" WHERE kind = (SELECT id FROM event_kind WHERE name = 'sys_exit')",
 		24},
-	{"recorder_snapshots", "the recorder's own cost: stack copies", "us",
+	{"recorder_snapshots", "the recorder's own cost: stack copies", "by why they were made",
 		"SELECT " NAME_OF("snapshot_why", "a0") ", dur FROM event"
 		" WHERE kind = (SELECT id FROM event_kind WHERE name = 'snapshot')",
 		16},

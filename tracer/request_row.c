@@ -92,7 +92,11 @@ static void kick(const struct request *q, char *buf, size_t size)
 
 static void kicker(const struct request *q, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s", q->kicker[0] ? q->kicker : q->kick[0] ? "the guest" : "-");
+	/* Of a trace of the host the thread's name would only say which VMM it is. */
+	if (q->device && q->kicker[0])
+		snprintf(buf, size, "%s", q->kicker);
+	else if (q->kick[0])
+		snprintf(buf, size, "the guest");
 }
 
 static void task(const struct request *q, char *buf, size_t size)

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "times.h"
+
 static bool locale_is_utf8(void)
 {
 	locale_t l = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
@@ -72,7 +74,9 @@ static void put_bytes(const struct textout *o, const char *text, size_t n)
 		/* U+0080..U+009F are control characters too: c2 80 .. c2 9f. */
 		bool c1 = c == 0xc2 && i + 1 < n && (unsigned char)text[i + 1] < 0xa0;
 
-		if ((c >= 0x20 && c < 0x7f) || (c >= 0x80 && !o->ascii && !c1))
+		if (o->ascii && n - i >= 3 && !memcmp(text + i, "…", 3))
+			fputs("...", o->f);
+		else if ((c >= 0x20 && c < 0x7f) || (c >= 0x80 && !o->ascii && !c1))
 			putc(c, o->f);
 		else if (!is_continuation((char)c))
 			putc('?', o->f);
@@ -136,5 +140,18 @@ const char *textout_us(int64_t ns, char *buf, size_t size)
 
 	snprintf(
 		buf, size, "%s%" PRIu64 ".%03u", ns < 0 ? "-" : "", n / 1000, (unsigned)(n % 1000));
+	return buf;
+}
+
+const char *textout_ns(const struct textout *o, int64_t ns, char *buf, size_t size)
+{
+	char *micro;
+
+	text_ns(ns, buf, size);
+	micro = o->ascii ? strstr(buf, "µ") : NULL;
+	if (micro) {
+		*micro = 'u';
+		memmove(micro + 1, micro + 2, strlen(micro + 2) + 1);
+	}
 	return buf;
 }

@@ -46,4 +46,7 @@ void textout_bar(const struct textout *o, int64_t part, int64_t whole, unsigned 
 /* "12.345" for 12345 ns: microseconds with three digits, in `size` bytes. Returns buf. */
 const char *textout_us(int64_t ns, char *buf, size_t size);
 
+/* A duration with its unit, as text_ns() says it, in ASCII where need be. Returns buf. */
+const char *textout_ns(const struct textout *o, int64_t ns, char *buf, size_t size);
+
 #endif

@@ -100,6 +100,7 @@ static void summary(const struct attach *a)
 	printf("recording   %s\n", a->file);
 	printf("next        exitwalk view %s    walk it\n", a->file);
 	printf("            exitwalk report %s  exits by reason\n", a->file);
+	printf("            exitwalk path --list %s  its disk requests\n", a->file);
 }
 
 static int cmd_attach_main(int argc, char **argv)

@@ -201,9 +201,14 @@ ui() { # the same path in the UI
 		keys 6
 		row pwrite64(fd 12
 		keys r
-		expect 12416     65536
+		expect 12416   65536
+		expect the guest         -
 		keys q
 		exit 0
+		size 80 24
+		run $EXITWALK view $TMP/svm-qemu.exw
+		expect │V+w▒
+		keys q
 	SCRIPT
 }
 if [ -n "${UI_DRIVE-}" ]; then

@@ -61,7 +61,7 @@ static void resize(struct drive *d, const char *args)
 	if (sscanf(args, "%d %d", &d->cols, &d->rows) != 2 || d->cols > MAX_COLS ||
 		d->rows > MAX_ROWS)
 		die(d, "size: COLS ROWS");
-	if (!d->vt)
+	if (!d->vt || d->over) /* for the next program */
 		return;
 	w.ws_col = (unsigned short)d->cols;
 	w.ws_row = (unsigned short)d->rows;

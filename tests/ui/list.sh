@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The list of requests as text tells them apart: of recordings that are shipped, so that every column has something.
+# The text that lists and counts: of recordings that are shipped, so that every column has something.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/tap.sh
@@ -37,4 +37,17 @@ us() { "$EXITWALK" path --list --ascii "$rec/svm-linux.exw" | grep -q "[0-9] us 
 check "microseconds in ASCII" us
 no_json() { "$EXITWALK" path --list --json "$rec/svm-linux.exw"; [ $? = 64 ]; }
 check "--list --json says what to do instead" no_json
+# The report: times with a unit, columns that stand under each other, and nothing cut.
+report() { "$EXITWALK" report "$@" "$rec/svm-linux.exw"; }
+columns() { # every line of a section is as wide as its title line
+	report --ascii | awk '/^-- /{ w = 0; next } / min +median +p99 +max$/ { w = length($0); n++; next }
+		w && !/more \(--json/ && length($0) != w { print; bad = 1 } END { exit bad || n < 8 }'
+}
+check "report: columns are in line" columns
+units() { report | grep -q '^  SVM_EXIT_IOIO .* µs .* ms .*s$' && report | grep -q '^  VIRTIO_BLK_T_OUT *waiting .* ms '; }
+check "report: times have their unit" units
+plain() { ! report --ascii | LC_ALL=C grep '[^ -~]\|?'; }
+check "report --ascii" plain
+whole() { report | grep -q -- '^command_line .* --timeout [0-9]*$'; }
+check "report: the command line is not cut" whole
 done_testing
