@@ -113,7 +113,8 @@ static int chosen_request(sqlite3 *db, struct args *a, struct err *e)
 
 	if (!ret && !highest)
 		ret = err_set(e, -ENOENT,
-			"the recording has no virtio request: the guest never used a disk");
+			"the recording has no virtio request: the guest used no disk, or what was recorded"
+			" does not show it; exitwalk report says what there is");
 	if (!ret && !a->all && !a->request) /* --list marks it */
 		ret = first_write(db, &a->request, e);
 	if (!ret && a->request > highest)

@@ -269,8 +269,8 @@ const char *model_empty(const struct model *m)
 	if (m->rec->cut_off)
 		return "No virtio request in what was written before the recording was cut off. t shows "
 		       "the events that are there.";
-	return "No virtio request in this recording: the guest never used its disk. t shows all events; "
-	       "exitwalk run without options records the sample guest's writes.";
+	return "No virtio request in this recording: the guest used no disk, or what was recorded does not "
+	       "show it. t shows all events; exitwalk run without options records the sample guest's writes.";
 }
 
 const char *model_position(const struct model *m, char *buf, size_t size)

@@ -87,7 +87,7 @@ const char *model_call(struct model *m, char *buf, size_t size)
 	if (!q->device) /* imported: a trace of the host does not see system calls */
 		snprintf(call, sizeof(call), "the guest");
 	snprintf(buf, size, "%s → %s%s%s", call[0] ? call : "the guest kernel itself",
-		type[0] ? type : "a request", sector, bytes);
+		type[0] ? type : "a request whose system call was not recorded", sector, bytes);
 	return buf;
 }
 

@@ -55,6 +55,8 @@ int screen_open(struct screen *s, bool ascii, bool mono, struct err *e)
 		use_default_colors();
 		for (short c = 0; c < 8; c++)
 			init_pair((short)(c + 1), c, -1);
+		if (COLORS >= 256) /* #0087ff: the blue of the eight is hard to read on black */
+			init_pair(COLOR_BLUE + 1, 33, -1);
 	}
 	getmaxyx(stdscr, s->rows, s->cols);
 	return 0;

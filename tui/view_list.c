@@ -96,6 +96,8 @@ static const char *crossing_text(enum lane from, enum lane to)
 		return "── the ioctl returns ──▶";
 	if (to == LANE_KVM)
 		return "◀── ioctl into KVM ──";
+	if (from == LANE_KVM)
+		return "── on into the host kernel ──▶";
 	return to == LANE_HOST ? "── host system call ──▶" : "◀── it returns ──";
 }
 
@@ -132,22 +134,53 @@ static bool other(const struct ui *ui, const char *who, const char *before)
 	return model_several(ui->m) && who[0] && strcmp(who, before) != 0;
 }
 
+/*
+ * Nobody saw how the host came to what was not recorded, or left it: such a row stands in its lane, and what goes
+ * on goes on from the lane in front of it. From and to the guest there is one way only, and that is drawn.
+ */
+static bool unseen(const struct row *r, enum lane lane)
+{
+	return r->what == WHAT_ABSENT && lane >= BORDER && lane_of(r) >= BORDER;
+}
+
+/* The lane behind a row. */
+static enum lane lane_after(enum lane lane, const struct row *r)
+{
+	return lane_of(r) == LANE_NONE || unseen(r, lane) ? lane : lane_of(r);
+}
+
+/* The lane in front of the row at `rel`: it follows from the rows, not from where the screen begins. */
+static enum lane lane_before(const struct ui *ui, int rel)
+{
+	enum lane lane = LANE_NONE;
+	const struct row *r;
+	int from = rel;
+
+	do
+		r = model_row(ui->m, --from);
+	while (r && (lane_of(r) == LANE_NONE || r->what == WHAT_ABSENT));
+	for (; from < rel; from++) {
+		r = model_row(ui->m, from);
+		if (r)
+			lane = lane_after(lane, r);
+	}
+	return lane;
+}
+
 /* The items around the cursor, `reach` rows to both sides; *cursor is the cursor's own. */
 static int collect(
 	const struct ui *ui, const struct layout *l, int reach, struct item *item, int *cursor)
 {
-	enum lane lane = LANE_NONE;
+	enum lane lane = lane_before(ui, -reach);
 	const char *thread = "", *actor = "";
 	int n = 0, stage = -1;
 	bool path = model_mode(ui->m) == MODEL_PATH;
-	/* Where the walk begins depends on the cursor; what came before it decides the lane. */
+	/* Where the walk begins depends on the cursor; what came before it decides whose steps these are. */
 	const struct row *before = model_row(ui->m, -reach - 1);
 
-	for (int rel = -reach - 1; before && (lane == LANE_NONE || !*thread); rel--) {
+	for (int rel = -reach - 1; before && !*thread; rel--) {
 		before = model_row(ui->m, rel);
-		if (before && lane == LANE_NONE)
-			lane = lane_of(before);
-		if (before && !*thread) {
+		if (before) {
 			thread = before->track;
 			actor = before->actor;
 		}
@@ -170,7 +203,7 @@ static int collect(
 			thread = r->track;
 		if (r->actor[0])
 			actor = r->actor;
-		if (path && lane != LANE_NONE && to != lane &&
+		if (path && lane != LANE_NONE && to != lane && !unseen(r, lane) &&
 			(l->all_crossings || (lane < BORDER) != (to < BORDER)))
 			item[n++] = (struct item){ITEM_CROSSING, rel, lane, to, to};
 		if (l->headings && r->stage != stage)
@@ -180,7 +213,7 @@ static int collect(
 		if (rel == 0)
 			*cursor = n;
 		item[n++] = (struct item){ITEM_ROW, rel, lane, to, to};
-		lane = to;
+		lane = lane_after(lane, r);
 		stage = r->stage;
 	}
 	return n;

@@ -203,6 +203,10 @@ ui() { # the same path in the UI
 		keys r
 		expect 12416   65536
 		expect the guest         -
+		keys Esc : 7 Enter
+		expect a request whose system call was not recorded
+		expect no system call of the disk was
+		refuse the ioctl returns ──
 		keys q
 		exit 0
 		size 80 24

@@ -331,6 +331,20 @@ SCRIPT
 	keys q
 SCRIPT
 
+# Two clocks: what ~ means stands at the step itself.
+cp "$TMP/normal.exw" "$TMP/uncertain.exw"
+sqlite3 "$TMP/uncertain.exw" 'UPDATE step SET uncertain = 1 WHERE request_id = 1 AND n = 17'
+"$UI_DRIVE" <<-SCRIPT || status=1
+	name ~
+	size 80 24
+	run $EXITWALK view -r 1.17 $TMP/uncertain.exw
+	row ~   12.300
+	expect ~ It may have happened before the step above
+	keys Right
+	refuse It may have happened
+	keys q
+SCRIPT
+
 # Nothing in the help is cut at 80 columns.
 printf 'name help at 80 columns\nsize 80 24\nrun %s view %s\nkeys ?\nrefuse …\nkeys PageDown\nrefuse …\nkeys PageDown\nrefuse …\nkeys ? q\n' \
 	"$EXITWALK" "$TMP/normal.exw" | "$UI_DRIVE" || status=1
