@@ -7,11 +7,16 @@
 
 #include "sql.h"
 
-/* Columns: time, delta, layer, text, evidence; two spaces in front and one or two between. */
+/* Columns: time, delta, layer, text, evidence; two spaces in front and one or two between. The text has what is left. */
 #define W_TIME PATH_W_TIME
 #define W_LAYER 12
 #define W_EVIDENCE 14
-#define W_TEXT (TEXT_COLUMNS - 2 - W_TIME - 1 - W_TIME - 2 - W_LAYER - 2 - W_EVIDENCE - 1)
+#define W_BEFORE (2 + W_TIME + 1 + W_TIME + 2 + W_LAYER + 2)
+
+static unsigned text_width(const struct textout *o)
+{
+	return o->columns - W_BEFORE - W_EVIDENCE - 1;
+}
 
 /* What is above the line that is printed next. */
 struct printer {
@@ -39,21 +44,22 @@ static void short_evidence(const char *evidence, char *buf, size_t size)
 
 static void print_wrapped(const struct textout *o, const char *text, const char *evidence)
 {
+	const unsigned width = text_width(o);
 	const char *rest = text;
 	bool first = true;
 
 	do {
-		char line[4 * W_TEXT + 1];
-		size_t n = textout_fit(rest, W_TEXT);
+		char line[4 * TEXT_COLUMNS_MAX + 1];
+		size_t n = textout_fit(rest, width);
 
 		if (n > sizeof(line) - 1)
 			n = sizeof(line) - 1;
 		memcpy(line, rest, n);
 		line[n] = '\0';
 		if (!first)
-			fprintf(o->f, "%*s", TEXT_COLUMNS - W_TEXT - W_EVIDENCE - 1, "");
+			fprintf(o->f, "%*s", W_BEFORE, "");
 		if (first && *evidence) {
-			textout_put(o, line, W_TEXT + 1);
+			textout_put(o, line, width + 1);
 			textout_style(o, STYLE_DIM);
 			textout_put(o, evidence, 0);
 			textout_style(o, STYLE_PLAIN);
@@ -206,7 +212,7 @@ int path_steps(sqlite3 *db, const struct textout *o, int64_t request, struct pat
 
 	fprintf(o->f, "  %*s %*s  %-*s%-*s %s\n", W_TIME + (o->ascii ? 0 : 1),
 		textout_pick(o, "time µs", "time us"), W_TIME, "step", W_LAYER + 2, "who runs",
-		W_TEXT, "what", "evidence");
+		(int)text_width(o), "what", "evidence");
 	while (!ret && (ret = sql_step(row, e)) > 0) {
 		int64_t aside = asides ? 0 : sqlite3_column_int64(row, 8);
 

@@ -9,7 +9,7 @@
 #include "probe.h"
 #include "sql.h"
 
-#define W_BAR 40
+#define W_BAR(o) ((o)->columns - 60)
 
 const char *path_column(sqlite3_stmt *row, int i)
 {
@@ -127,7 +127,7 @@ static int print_budget(sqlite3 *db, const struct textout *o, int64_t request,
 		fprintf(o->f, "%*s %s %5.1f %%", PATH_W_TIME, textout_us(ns, us, sizeof(us)),
 			textout_pick(o, "µs", "us"),
 			whole ? 100.0 * (double)ns / (double)whole : 0);
-		textout_bar(o, ns, whole, W_BAR);
+		textout_bar(o, ns, whole, W_BAR(o));
 		putc('\n', o->f);
 	}
 	sqlite3_finalize(row);

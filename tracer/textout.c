@@ -7,6 +7,7 @@
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "times.h"
@@ -23,12 +24,24 @@ static bool locale_is_utf8(void)
 	return utf8;
 }
 
+static unsigned columns_of(FILE *f)
+{
+	struct winsize w;
+
+	if (!isatty(fileno(f)) || ioctl(fileno(f), TIOCGWINSZ, &w) < 0 || !w.ws_col)
+		return TEXT_COLUMNS;
+	return w.ws_col < TEXT_COLUMNS_MIN   ? TEXT_COLUMNS_MIN
+	       : w.ws_col > TEXT_COLUMNS_MAX ? TEXT_COLUMNS_MAX
+					     : w.ws_col;
+}
+
 void textout_init(struct textout *o, FILE *f, bool ascii)
 {
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
 	o->f = f;
 	o->ascii = ascii || !locale_is_utf8();
+	o->columns = columns_of(f);
 	o->colour = isatty(fileno(f)) && !(no_color && *no_color) &&
 		    !(term && !strcmp(term, "dumb"));
 }
@@ -120,7 +133,7 @@ void textout_heading(const struct textout *o, const char *text)
 	fprintf(o->f, "%s ", textout_pick(o, "──", "--"));
 	textout_put(o, text, 0);
 	putc(' ', o->f);
-	for (; used < TEXT_COLUMNS; used++)
+	for (; used < o->columns; used++)
 		fputs(textout_pick(o, "─", "-"), o->f);
 	textout_style(o, STYLE_PLAIN);
 	putc('\n', o->f);

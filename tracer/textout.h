@@ -7,12 +7,16 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* How wide text is: as the terminal between these two; a pipe has the last line's. */
+#define TEXT_COLUMNS_MIN 80
+#define TEXT_COLUMNS_MAX 160
 #define TEXT_COLUMNS 100
 
 struct textout {
 	FILE *f;
 	bool ascii;
 	bool colour;
+	unsigned columns; /* of a line */
 };
 
 enum text_style { STYLE_PLAIN, STYLE_BOLD, STYLE_DIM, STYLE_RED, STYLES };
@@ -37,7 +41,7 @@ void textout_put(const struct textout *o, const char *text, unsigned width);
  * character. Leading spaces are the caller's. */
 size_t textout_fit(const char *text, unsigned width);
 
-/* A heading with a rule up to TEXT_COLUMNS. */
+/* A heading with a rule to the end of the line. */
 void textout_heading(const struct textout *o, const char *text);
 
 /* Two spaces and a bar of at most `width` columns for part/whole; nothing for a share too small. */

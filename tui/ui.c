@@ -70,6 +70,19 @@ static void turn(struct ui *ui, int by)
 		ui->tab = (enum model_pane)((ui->tab + by) % PANE_MAX);
 }
 
+/* What is behind the row: the path of a request or an event, the steps of an aside, all about a step. */
+static void open_row(struct ui *ui)
+{
+	const struct row *r = model_row(ui->m, 0);
+
+	if (model_mode(ui->m) != MODEL_PATH)
+		model_set_mode(ui->m, MODEL_PATH);
+	else if (r && r->what == WHAT_ASIDE)
+		model_fold(ui->m);
+	else
+		ui->zoom = !ui->zoom;
+}
+
 static void show(struct ui *ui, enum tui_command c)
 {
 	switch (c) {
@@ -95,7 +108,7 @@ static void show(struct ui *ui, enum tui_command c)
 		toggle(ui, MODEL_REQUESTS);
 		break;
 	case CMD_OPEN:
-		model_set_mode(ui->m, MODEL_PATH);
+		open_row(ui);
 		break;
 	case CMD_HELP:
 		ui->help = true;

@@ -322,6 +322,17 @@ SCRIPT
 	keys /I/O Space thread Enter
 	expect ▸ I/O thread
 	keys q
+	name Enter opens what is under the cursor
+	run $EXITWALK view $TMP/asides.exw
+	keys /aside Enter Enter
+	row KVM_RUN returns
+	expect Aside: nothing of this request
+	keys a Left Enter
+	expect [Step]
+	refuse what happened
+	keys Enter
+	expect what happened
+	keys q
 	name the list of requests is searched in all its columns
 	run $EXITWALK view $TMP/normal.exw
 	keys r / 65536 Enter

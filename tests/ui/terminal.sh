@@ -42,6 +42,19 @@ status=0
 	restored
 SCRIPT
 
+"$UI_DRIVE" <<-SCRIPT || status=1
+	name text is as wide as the terminal
+	size 80 60
+	run $EXITWALK path $TMP/normal.exw
+	end
+	expect KVM_RUN returns:           #
+	size 140 60
+	run $EXITWALK path $TMP/normal.exw
+	end
+	expect KVM_RUN returns: KVM_EXIT_IO, 4-byte write to port 0xb00
+	exit 0
+SCRIPT
+
 for size in 40x10 41x13 79x23 109x19 110x20 159x33 160x20; do
 	"$UI_DRIVE" <<-SCRIPT || status=1
 		name at $size
