@@ -74,6 +74,7 @@ static int create(struct import *m, struct err *e)
 		ret = store_create_bulk(&m->store, m->o->out, e);
 	if (ret)
 		return ret;
+	store_replace(&m->store);
 	m->created = true;
 	host_rows_init(&m->rows, &m->store, &m->n, 0);
 	m->join.e = &m->why;

@@ -141,6 +141,7 @@ int recorder_start(struct recorder *r, struct err *e)
 		ret = recorder_described(r, store_commit(&r->store, &r->why));
 	if (ret)
 		return err_set(e, ret, "the recording cannot be written: %s", r->why.msg);
+	store_replace(&r->store);
 	if (r->host)
 		writer_add_host(&r->writer, recorder_host_ring(r->host));
 	return writer_start(&r->writer, e);
@@ -311,15 +312,25 @@ int recorder_finish(struct recorder *r, struct err *e)
 	return ret;
 }
 
-void recorder_free(struct recorder *r)
+static void destroy(struct recorder *r, void (*close_store)(struct store *s))
 {
 	if (!r)
 		return;
 	writer_stop(&r->writer, NULL);
 	writer_destroy(&r->writer);
-	store_close(&r->store);
+	close_store(&r->store);
 	for (unsigned i = 0; i < r->tracks; i++)
 		recorder_track_destroy(r->track[i]);
 	recorder_host_free(r->host);
 	free(r);
+}
+
+void recorder_free(struct recorder *r)
+{
+	destroy(r, store_close);
+}
+
+void recorder_discard(struct recorder *r)
+{
+	destroy(r, store_discard);
 }

@@ -54,6 +54,7 @@ int recorder_name(struct recorder *r, const char *list, int64_t value, const cha
 /* One of KVM's counters; `after` false before the run, true after it. vcpu -1 for the VM's own. */
 int recorder_kvm_stat(struct recorder *r, int vcpu, const char *name, bool after, uint64_t value);
 
+/* Until then an earlier recording of that name is only put aside. */
 int recorder_start(struct recorder *r, struct err *e);
 
 /* 0, or the -errno with which the writer gave up (full disk …). Cheap: one relaxed atomic load; the
@@ -71,7 +72,11 @@ int recorder_finish(struct recorder *r, struct err *e);
 /* After recorder_finish: what became of the guest's own trace, one clause; "": there was none to be (recorder_clock). */
 const char *recorder_guest_trace(const struct recorder *r);
 
-/* Frees everything; without recorder_finish the file stays as "cut off". NULL is fine. */
+/* Frees everything; without recorder_finish the file stays as "cut off", but where there was an earlier recording and
+ * no recorder_start that one is back. NULL is fine. */
 void recorder_free(struct recorder *r);
+
+/* The same for what never began: no file stays, or the earlier recording. */
+void recorder_discard(struct recorder *r);
 
 #endif

@@ -37,16 +37,50 @@ int store_exec(struct store *s, enum store_exec id, struct err *e)
 	return sql_exec(s->db, e, exec_sql[id]);
 }
 
-/* The sidecars of a recording that is being replaced: SQLite would take a stale log for a live one. */
+/* Sidecars go with their recording: SQLite would take a stale log for a live one. */
+static const char *const suffix[] = {"-wal", "-shm", "-journal", ""};
+#define SUFFIXES (sizeof(suffix) / sizeof(suffix[0]))
+
 static void unlink_recording(const char *path)
 {
-	static const char *const suffix[] = {"", "-wal", "-shm", "-journal"};
-	char name[PATH_MAX + 16];
+	char name[PATH_MAX + 48];
 
-	for (size_t i = 0; i < sizeof(suffix) / sizeof(suffix[0]); i++) {
+	for (size_t i = 0; i < SUFFIXES; i++) {
 		snprintf(name, sizeof(name), "%s%s", path, suffix[i]);
 		unlink(name);
 	}
+}
+
+/* False: the recording itself could not be renamed. */
+static bool rename_recording(const char *from, const char *to)
+{
+	char old[PATH_MAX + 48], new[PATH_MAX + 48];
+	bool done = false;
+
+	for (size_t i = 0; i < SUFFIXES; i++) {
+		snprintf(old, sizeof(old), "%s%s", from, suffix[i]);
+		snprintf(new, sizeof(new), "%s%s", to, suffix[i]);
+		done = rename(old, new) == 0; /* the last one is the recording */
+	}
+	return done;
+}
+
+/* Where the earlier recording waits. */
+static void earlier_name(char name[PATH_MAX + 32], const char *path)
+{
+	snprintf(name, PATH_MAX + 32, "%s.earlier-%d", path, getpid());
+}
+
+/* False: there is no such name, and it is gone. */
+static bool put_aside(const char *path)
+{
+	char name[PATH_MAX + 32];
+
+	earlier_name(name, path);
+	if (rename_recording(path, name))
+		return true;
+	unlink_recording(path);
+	return false;
 }
 
 static int lock_file(int fd, const char *path, struct err *e)
@@ -69,10 +103,10 @@ static int open_new(const char *path, int flags, struct err *e)
 }
 
 /*
- * Leaves an empty, locked file at `path`. A recording that is there is unlinked rather than truncated,
+ * Leaves an empty, locked file at `path`. A recording that is there is renamed rather than truncated,
  * so that a viewer that has it open keeps it. Returns the locked descriptor.
  */
-static int claim(const char *path, struct err *e)
+static int claim(const char *path, bool *earlier, struct err *e)
 {
 	int ret, fd = open_new(path, O_NONBLOCK, e);
 
@@ -84,7 +118,7 @@ static int claim(const char *path, struct err *e)
 		case RECORDING_FILE_EMPTY:
 			return fd;
 		case RECORDING_FILE_RECORDING:
-			unlink_recording(path);
+			*earlier = put_aside(path);
 			close(fd);
 			fd = open_new(path, O_EXCL, e);
 			if (fd < 0)
@@ -146,9 +180,13 @@ static int create(struct store *s, const char *path, unsigned max_pages, enum st
 		s->lock = -1;
 		return err_set(e, -ENAMETOOLONG, "the name of the recording is too long");
 	}
-	s->lock = claim(real, e);
-	if (s->lock < 0)
-		return s->lock;
+	s->path = strdup(real);
+	s->lock = s->path ? claim(real, &s->earlier, e) : err_set(e, -ENOMEM, "out of memory");
+	if (s->lock < 0) {
+		ret = s->lock;
+		store_close(s);
+		return ret;
+	}
 	rc = sqlite3_open_v2(real, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc == SQLITE_OK) /* somebody who looks into the file meanwhile must not end it */
 		sqlite3_busy_timeout(s->db, BUSY_MS);
@@ -189,7 +227,33 @@ int store_end_bulk(struct store *s, struct err *e)
 	return ret ? ret : store_exec(s, EXEC_END_BULK, e);
 }
 
-void store_close(struct store *s)
+void store_replace(struct store *s)
+{
+	char name[PATH_MAX + 32];
+
+	if (!s->earlier)
+		return;
+	s->earlier = false;
+	earlier_name(name, s->path);
+	unlink_recording(name);
+}
+
+/* The lock is still there. */
+static void put_back(struct store *s)
+{
+	char name[PATH_MAX + 32];
+
+	if (!s->earlier)
+		return;
+	s->earlier = false;
+	earlier_name(name, s->path);
+	if (s->lock < 0 && access(s->path, F_OK) == 0)
+		return; /* somebody else's by now; the earlier one keeps its other name */
+	unlink_recording(s->path);
+	rename_recording(name, s->path);
+}
+
+static void close_database(struct store *s, bool discard)
 {
 	bulk_free(s->bulk);
 	s->bulk = NULL;
@@ -200,13 +264,27 @@ void store_close(struct store *s)
 		sqlite3_finalize(s->stmt[i]);
 		s->stmt[i] = NULL;
 	}
+	if (s->db && discard)
+		unlink_recording(s->path);
 	/* The lock's descriptor goes last: closing it drops SQLite's own POSIX locks on the file. */
-	if (s->db) {
-		sqlite3_close(s->db);
-		s->db = NULL;
+	sqlite3_close(s->db);
+	put_back(s);
+	if (s->db)
 		close(s->lock);
-		s->lock = -1;
-	}
+	s->db = NULL;
+	s->lock = -1;
+	free(s->path);
+	s->path = NULL;
+}
+
+void store_close(struct store *s)
+{
+	close_database(s, false);
+}
+
+void store_discard(struct store *s)
+{
+	close_database(s, true);
 }
 
 int store_begin(struct store *s, struct err *e)

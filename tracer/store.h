@@ -29,10 +29,12 @@ struct store {
 	bool in_transaction;
 	unsigned event_bound; /* parameters of STMT_EVENT that are not NULL */
 	struct bulk *bulk;    /* the rows of events and exits go there, if it is not NULL */
+	char *path;           /* real */
+	bool earlier;         /* an earlier recording waits beside it: store_replace() */
 };
 
 /*
- * Creates the database, or replaces the recording that is there, and puts the schema into it.
+ * Creates the database and puts the schema into it. A recording that is there is put aside until store_replace().
  * max_pages: the size at which writing fails as if the disk were full, in pages of 8 KiB; 0: no bound.
  * -EEXIST (something else is there), -EBUSY (a recorder has it open), or the system's error.
  */
@@ -45,8 +47,15 @@ int store_create_bulk(struct store *s, const char *path, struct err *e);
 /* Commits; all tables are SQLite's from then on, and so is the file's safety. */
 int store_end_bulk(struct store *s, struct err *e);
 
-/* Rolls back what is not committed. All zero is fine. */
+/* There is something to record: an earlier recording of that name is removed. */
+void store_replace(struct store *s);
+
+/* Rolls back what is not committed. Without store_replace() an earlier recording is back in its place. All zero is
+ * fine. */
 void store_close(struct store *s);
+
+/* The same, and what was begun is not kept either. */
+void store_discard(struct store *s);
 
 int store_exec(struct store *s, enum store_exec id, struct err *e);
 

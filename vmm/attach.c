@@ -248,8 +248,11 @@ int attach_record(struct attach *a, struct err *e)
 	if (rc == 0)
 		rc = begin(a, e);
 	if (rc) {
-		if (a->recorder)
-			unlink(a->file); /* it would only say that it was cut off */
+		/* The file would only say that it was cut off. */
+		host_live_free(a->live);
+		recorder_discard(a->recorder);
+		a->live = NULL;
+		a->recorder = NULL;
 		return rc;
 	}
 	why = wait_for_end(a);

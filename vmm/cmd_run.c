@@ -370,10 +370,11 @@ static int run_all(struct run *r, struct err *e)
 		guest_kernel_symbols(&r->machine.linux_kernel, &r->linux_guest.symbols, o->symbols);
 	rc = run_guest(r, e);
 	host_live_free(r->live);
-	recorder_free(r->recorder);
-	/* The guest never ran, so the file would only say that it was cut off. */
-	if (r->recorder && !r->machine.cpus.start)
-		unlink(o->file);
+	/* If the guest never ran, the file would only say that it was cut off. */
+	if (r->machine.cpus.start)
+		recorder_free(r->recorder);
+	else
+		recorder_discard(r->recorder);
 	machine_destroy(&r->machine);
 	return rc;
 }

@@ -43,6 +43,12 @@ check "without --host-trace: off, and said so" is_off
 check "attach: no such process" one_sentence 1 'there is no process 4194000' "$EXITWALK" attach 4194000 -o "$w"
 check "attach: a process without a virtual machine" one_sentence 1 "process $$ .* has no KVM virtual machine" "$EXITWALK" attach $$ -o "$w"
 check "attach: nobody has that name" one_sentence 1 'is called no-such-vm' "$EXITWALK" attach --name no-such-vm -o "$w"
+kept() { # nothing began: the earlier recording is as it was
+	cp samples/recordings/svm-sample.exw "$TMP/kept.exw" && ln -sf kept.exw "$TMP/link.exw"
+	timeout -s INT 1 "$EXITWALK" attach --name no-such-vm --wait -o "$TMP/link.exw"
+	cmp samples/recordings/svm-sample.exw "$TMP/kept.exw" && [ -L "$TMP/link.exw" ] && ! ls "$TMP"/kept.exw?*
+}
+check "attach: what never began replaces no recording" kept
 wait_needs_name() { "$EXITWALK" attach 1 --wait 2>"$TMP/err"; [ $? -eq 64 ] && grep -q 'wait needs the --name' "$TMP/err"; }
 check "attach: --wait is for a name" wait_needs_name
 both() { "$EXITWALK" attach 1 --name x 2>"$TMP/err"; [ $? -eq 64 ] && grep -q 'which process' "$TMP/err"; }

@@ -508,6 +508,42 @@ static void what_is_replaced(void **state)
 	recording_close(&old);
 }
 
+/* The one that was there is back, if nothing was recorded; its log too. */
+static void nothing_replaces_nothing(void **state)
+{
+	struct scratch *s = *state;
+	struct recording old;
+	struct recorder *r;
+	struct err e = {""};
+
+	for (int i = 0; i < 4; i++) {
+		if (i < 2)
+			make_complete(s->file);
+		else
+			record_and_kill(s->file);
+		assert_int_equal(recorder_open(&r, s->file, NULL, &e), 0);
+		assert_non_null(recorder_track(r, "vcpu", 0, "vCPU 0"));
+		(i % 2 ? recorder_discard : recorder_free)(r);
+		assert_int_equal(recording_open(&old, s->file, &e), 0);
+		assert_int_equal(old.cut_off, i >= 2);
+		assert_true(query_int(old.db, "SELECT count(*) FROM event") > 0);
+		recording_close(&old);
+	}
+	unlink(s->file);
+	assert_int_equal(recorder_open(&r, s->file, NULL, &e), 0);
+	recorder_discard(r);
+	assert_int_equal(access(s->file, F_OK), -1);
+	exists_with_suffix(s->file, "-wal", false);
+	/* Once it began, it stays. */
+	make_complete(s->file);
+	assert_int_equal(recorder_open(&r, s->file, NULL, &e), 0);
+	assert_int_equal(recorder_start(r, &e), 0);
+	recorder_free(r);
+	assert_int_equal(recording_open(&old, s->file, &e), 0);
+	assert_true(old.cut_off);
+	recording_close(&old);
+}
+
 static void bad_options(void **state)
 {
 	struct recorder_opts opts = {.ring_slots = 1000};
@@ -591,6 +627,7 @@ int main(void)
 		T(truncated),
 		T(damaged),
 		T(what_is_replaced),
+		T(nothing_replaces_nothing),
 		T(bad_options),
 		T(failed_description),
 		T(elf_garbage),
