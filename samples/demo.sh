@@ -6,7 +6,11 @@ set -eu
 exitwalk=$1
 here=$(dirname "$0")
 dir=${TMPDIR:-/tmp}/exitwalk-demo-$(id -u)
+# Others may write into /tmp: a directory or a link that somebody else has put there is not ours.
 mkdir -p "$dir"
+if [ -L "$dir" ] || [ ! -O "$dir" ]; then
+	dir=$(mktemp -d)
+fi
 chmod 700 "$dir"
 file=$dir/demo.exw
 

@@ -28,28 +28,28 @@ check:
 check-build: all $(UNIT_BIN) $(UI_BIN) $(BENCH_BIN)
 
 check-run: check-build
-	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) SAN=$(SAN) \
-		UI_DRIVE=$(abspath $(BUILD))/tests/ui/drive UI_FIXTURE=$(abspath $(BUILD))/tests/ui/fixture \
+	$(Q)EXITWALK="$(abspath $(EXITWALK))" BUILD="$(abspath $(BUILD))" SAN=$(SAN) \
+		UI_DRIVE="$(abspath $(BUILD))/tests/ui/drive" UI_FIXTURE="$(abspath $(BUILD))/tests/ui/fixture" \
 		bash tests/run.sh -j $(JOBS) $(LAB_TESTS) $(UNIT_BIN) $(SHELL_TESTS)
 
 # Only what runs in hosts with the real kvm-intel and kvm-amd modules, in emulation (docs/lab.md).
 check-lab:
 	$(Q)bash .ci/deps check
 	$(Q)$(MAKE) --no-print-directory WERROR=1 check-build
-	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) SAN=$(SAN) PARTS="$(PARTS)" \
-		UI_DRIVE=$(abspath $(BUILD))/tests/ui/drive bash tests/run.sh -j $(JOBS) $(LAB_TESTS)
+	$(Q)EXITWALK="$(abspath $(EXITWALK))" BUILD="$(abspath $(BUILD))" SAN=$(SAN) PARTS="$(PARTS)" \
+		UI_DRIVE="$(abspath $(BUILD))/tests/ui/drive" bash tests/run.sh -j $(JOBS) $(LAB_TESTS)
 
 bench:
 	$(Q)bash .ci/deps check
 	$(Q)$(MAKE) --no-print-directory all $(BENCH_BIN)
-	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) bash tests/bench/run.sh
+	$(Q)EXITWALK="$(abspath $(EXITWALK))" BUILD="$(abspath $(BUILD))" bash tests/bench/run.sh
 
 # Import speed against trace-cmd report, EVENTS=1000000 of them, and its peak memory.
 .PHONY: bench-import
 bench-import: all $(BENCH_BIN)
-	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) bash tests/bench/bench_import.sh
+	$(Q)EXITWALK="$(abspath $(EXITWALK))" BUILD="$(abspath $(BUILD))" bash tests/bench/bench_import.sh
 
 # Each libFuzzer target is built from the sources, since the library is not instrumented.
 fuzz: $(LIB)
 	$(Q)bash .ci/deps check
-	$(Q)BUILD=$(abspath $(BUILD)) SECONDS_EACH=$(SECONDS) bash tests/fuzz/run.sh $(FUZZ_SRC)
+	$(Q)BUILD="$(abspath $(BUILD))" SECONDS_EACH=$(SECONDS) bash tests/fuzz/run.sh $(FUZZ_SRC)

@@ -24,12 +24,12 @@ LAB ?= svm
 .PHONY: exits-table recordings recordings-derived bench-boot bench-record
 exits-table: all
 	$(Q)mkdir -p $(BUILD)/lab
-	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) ONLY="$(ONLY)" MANY=$(MANY) bash tests/lab/exits.sh $(LAB)
+	$(Q)EXITWALK="$(abspath $(EXITWALK))" BUILD="$(abspath $(BUILD))" ONLY="$(ONLY)" MANY=$(MANY) bash tests/lab/exits.sh $(LAB)
 
 # The recordings of samples/recordings, anew. LABS="svm" makes only those of that lab.
 recordings: all
 	$(Q)mkdir -p $(BUILD)/lab
-	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) LABS="$(LABS)" bash tests/lab/recordings.sh
+	$(Q)EXITWALK="$(abspath $(EXITWALK))" BUILD="$(abspath $(BUILD))" LABS="$(LABS)" bash tests/lab/recordings.sh
 
 # The same recordings, with what this version derives from them: no lab is needed.
 recordings-derived: all $(BUILD)/tests/lab/rederive
@@ -37,11 +37,11 @@ recordings-derived: all $(BUILD)/tests/lab/rederive
 
 # How long Linux takes to boot, against the distribution's other VMMs.
 bench-boot: all
-	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) bash tests/bench/boot.sh
+	$(Q)EXITWALK="$(abspath $(EXITWALK))" BUILD="$(abspath $(BUILD))" bash tests/bench/boot.sh
 
 # What recording costs for each exit, against trace-cmd record -e kvm on the same guest. ROUNDS=5 EXITS=5000
 bench-record: all
-	$(Q)EXITWALK=$(abspath $(EXITWALK)) BUILD=$(abspath $(BUILD)) bash tests/bench/record.sh
+	$(Q)EXITWALK="$(abspath $(EXITWALK))" BUILD="$(abspath $(BUILD))" bash tests/bench/record.sh
 
 # Each boots its lab once and prints TAP, for tests/run.sh. The one that takes longest first. LABS=svm: only
 # that one.
