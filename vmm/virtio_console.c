@@ -137,6 +137,21 @@ static void take_control(struct virtio_console *c)
 	control(c, &m);
 }
 
+/* A guest that sends without end must not fill the host's disk; what the recording is made of then is complete. */
+static bool has_room(struct virtio_console *c, uint32_t n)
+{
+	uint32_t cost = n < VIRTIO_CONSOLE_LEAST ? VIRTIO_CONSOLE_LEAST : n;
+
+	if (c->room >= cost) {
+		c->room -= cost;
+		return true;
+	}
+	if (c->room)
+		guest_error(c, EW_GERR_PORT_FULL, PORT, c->position, 0);
+	c->room = 0;
+	return false;
+}
+
 static void take_bytes(struct virtio_console *c, const struct virtq_buf *b)
 {
 	for (uint32_t at = 0, n; at < b->len; at += n) {
@@ -144,6 +159,10 @@ static void take_bytes(struct virtio_console *c, const struct virtq_buf *b)
 		/* A GiB in one descriptor must not keep the machine from stopping. */
 		if (__atomic_load_n(c->dev.env.stop, __ATOMIC_RELAXED))
 			return;
+		if (!has_room(c, n)) {
+			c->position += n;
+			continue;
+		}
 		if (c->sink)
 			c->sink->wait(c->sink);
 		PROBE_DATA(*c->recorded, probe_now(), EW_GUEST_STREAM, b->host + at, n, c->dev.id,
@@ -204,6 +223,7 @@ void virtio_console_init(struct virtio_console *c, unsigned device_id, const str
 		.port_name = port_name,
 		.sink = sink,
 		.next_chain = 1,
+		.room = VIRTIO_CONSOLE_ROOM,
 		.filter.emit = filter_emit,
 		.recorded = env->probe};
 	c->filter_ptr = &c->filter;

@@ -16,6 +16,10 @@
 #define VIRTIO_CONSOLE_QUEUE_SIZE 64
 /* Payload of one GUEST_STREAM at most. */
 #define VIRTIO_CONSOLE_PIECE 8192u
+/* Bytes of the port that are recorded at most: far more than become events (GUEST_EVENTS_MAX). */
+#define VIRTIO_CONSOLE_ROOM (1ull << 30)
+/* What a piece takes in a recording, even if it is one byte. */
+#define VIRTIO_CONSOLE_LEAST 128u
 
 /* 5.3.2; those behind CONTROL_TX would be of further ports. */
 enum virtio_console_queue {
@@ -42,6 +46,8 @@ struct virtio_console {
 		pending; /* control messages that wait for a buffer, bits of VIRTIO_CONSOLE_PORT_* */
 	bool open;       /* the driver said that somebody has opened the port */
 	uint64_t position; /* bytes that the guest has sent to the port */
+	uint64_t
+		room; /* bytes that are still recorded, each piece taken for VIRTIO_CONSOLE_LEAST */
 	uint64_t next_chain;
 	struct probe filter; /* of the rings, without their chains; goes on to *recorded */
 	struct probe *filter_ptr;

@@ -282,6 +282,31 @@ static void test_data(void **state)
 	assert_int_equal(used(m, VIRTIO_CONSOLE_PORT_TX), 3);
 }
 
+/* A guest that sends without end: what is recorded of it has an end, and the guest goes on. */
+static void test_flood(void **state)
+{
+	struct machine *m = *state;
+	struct fake_driver *tx = &m->drv[VIRTIO_CONSOLE_PORT_TX];
+
+	open_port(m);
+	assert_int_equal(m->console.room, VIRTIO_CONSOLE_ROOM);
+	m->console.room = VIRTIO_CONSOLE_PIECE + 2 * VIRTIO_CONSOLE_LEAST + 1;
+	m->fake.n = 0;
+	fake_desc(tx, 0, DATA, VIRTIO_CONSOLE_PIECE, N, 1);
+	fake_desc(tx, 1, DATA, 1, N, 2);
+	fake_desc(tx, 2, DATA, 2, N, 3);
+	fake_desc(tx, 3, DATA, 3, 0, 0);
+	for (int i = 1; i < 4; i++) {
+		offer(m, VIRTIO_CONSOLE_PORT_TX, 0);
+		assert_int_equal(used(m, VIRTIO_CONSOLE_PORT_TX), i);
+		assert_int_equal(fake_count(&m->fake, EW_GUEST_STREAM), 3);
+		assert_int_equal(fake_errors(&m->fake, EW_GERR_PORT_FULL), 1);
+	}
+	assert_int_equal(m->waits, 3);
+	assert_int_equal(fake_last(&m->fake, EW_GUEST_ERROR)->a[3], VIRTIO_CONSOLE_PIECE + 3);
+	assert_int_equal(m->console.position, 3 * (VIRTIO_CONSOLE_PIECE + 6));
+}
+
 static void test_hostile_control(void **state)
 {
 	struct machine *m = *state;
@@ -353,6 +378,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_port, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_waiting, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_data, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile_control, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile_rings, setup, teardown),
 	};
