@@ -10,6 +10,9 @@
 /* CLOCK_MONOTONIC is slewed by at most 500 ppm (adjtimex(2), MAXFREQ): two slopes differ by twice that. */
 #define SLEW 1e-3
 
+/* Each event may have to be tried with all offsets. Guests set their TSC once for each processor, if at all. */
+#define CHANGES_MAX 4096u
+
 /* kvm_set_tsc_khz(): up to tsc_tolerance_ppm nothing is scaled. */
 #define TOLERANCE_PPM 250u
 
@@ -103,6 +106,8 @@ const char *guest_clock_ready(struct guest_clock *c)
 		for (size_t k = 0; k < c->vcpu[i].n; k++, offsets++)
 			if (is_scaled(&c->vcpu[i].at[k]) && !c->fraction_bits)
 				return "the guest's TSC is scaled, and this KVM's way to do that is not known";
+	if (guest_clock_changes(c) > CHANGES_MAX)
+		return "the guest set its TSC too often";
 	if (!offsets)
 		return "this KVM does not say the TSC offset of a vCPU (KVM_VCPU_TSC_OFFSET, Linux 5.16)";
 	if (c->backwards)
@@ -137,18 +142,31 @@ static int64_t to_ns(double ns)
 	return (int64_t)(ns < 0 ? ns - 0.5 : ns + 0.5);
 }
 
+/* The last pair in front of `host` that is not the last of all; the first one if none is. */
+static const struct guest_clock_pair *pair_of(struct guest_clock *c, uint64_t host)
+{
+	size_t low = 0, high = c->pairs - 1;
+
+	/* Nearly always it is the one of the time before. A guest's times may jump as they like. */
+	if (host >= c->pair[c->seek].tsc && host < c->pair[c->seek + 1].tsc)
+		return &c->pair[c->seek];
+	while (low + 1 < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (c->pair[mid].tsc <= host)
+			low = mid;
+		else
+			high = mid;
+	}
+	c->seek = low;
+	return &c->pair[low];
+}
+
 static int64_t to_clock(struct guest_clock *c, uint64_t host, int64_t *error)
 {
-	size_t i = c->seek;
-	const struct guest_clock_pair *p;
+	const struct guest_clock_pair *p = pair_of(c, host);
 	double outside = 0, ticks;
 
-	while (i > 0 && host < c->pair[i].tsc)
-		i--;
-	while (i + 2 < c->pairs && host >= c->pair[i + 1].tsc)
-		i++;
-	c->seek = i;
-	p = &c->pair[i];
 	ticks = host >= p->tsc ? (double)(host - p->tsc) : -(double)(p->tsc - host);
 	if (host < p->tsc)
 		outside = -ticks;

@@ -16,6 +16,7 @@
 
 #define TASKS_MAX (1u << 16)
 #define PLACES_MAX (1u << 20)
+#define FORMATS_MAX 4096u /* libtraceevent moves all that it has for each one that comes */
 
 /* The buffer of one of the guest's CPUs. */
 struct cpu {
@@ -44,7 +45,7 @@ struct guest_decoder {
 	struct u64_map place; /* (address, enum guest_name) that was named */
 	struct guest_texts texts;
 	bool hello, ended;
-	uint64_t records_n, pages, overrun, dropped;
+	uint64_t records_n, pages, overrun, dropped, formats;
 	int error; /* of learn(), which cannot say it */
 };
 
@@ -239,7 +240,7 @@ static void take_format(struct guest_decoder *d, const struct guest_chunk *c)
 
 	nl = memchr(text, '\n', c->header.len);
 	slash = nl ? memchr(text, '/', (size_t)(nl - text)) : NULL;
-	if (!slash || (size_t)(slash - text) >= sizeof(system))
+	if (!slash || (size_t)(slash - text) >= sizeof(system) || d->formats++ >= FORMATS_MAX)
 		return;
 	snprintf(system, sizeof(system), "%.*s", (int)(slash - text), text);
 	tep_parse_event(d->tep, nl + 1, c->header.len - (unsigned long)(nl + 1 - text), system);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "tracer/guest_clock.h"
@@ -188,6 +189,34 @@ static void nearly_the_same(void **state)
 	guest_clock_free(&m.c);
 }
 
+/* Times that jump come out as those that do not, and a guest that sets its TSC without end is refused. */
+static void jumps(void **state)
+{
+	struct machine m = {.slope = 0.4}, fresh;
+	uint64_t at = 1;
+	int64_t ts, error, ts2, error2;
+
+	(void)state;
+	pairs(&m, 50, 100);
+	guest_clock_add_offset(&m.c, 0, START_TS, 0, 0, 0);
+	assert_null(guest_clock_ready(&m.c));
+	for (int i = 0; i < 1000; i++) {
+		at = at * 6364136223846793005u + 1442695040888963407u;
+		fresh = m;
+		fresh.c.seek = 0;
+		assert_true(guest_clock_convert(&m.c, 0,
+			tsc_at(&m, START_TS) + at % 20000000000u - 3000000000u, &ts, &error));
+		assert_true(guest_clock_convert(&fresh.c, 0,
+			tsc_at(&m, START_TS) + at % 20000000000u - 3000000000u, &ts2, &error2));
+		assert_int_equal(ts, ts2);
+		assert_int_equal(error, error2);
+	}
+	for (uint64_t i = 1; i < 10000; i++)
+		guest_clock_add_offset(&m.c, 0, START_TS + (int64_t)i, i, 0, 0);
+	assert_non_null(strstr(guest_clock_ready(&m.c), "too often"));
+	guest_clock_free(&m.c);
+}
+
 static void not_enough(void **state)
 {
 	struct machine m = {.slope = 1};
@@ -237,6 +266,7 @@ int main(void)
 		cmocka_unit_test(offset_changes),
 		cmocka_unit_test(scaled),
 		cmocka_unit_test(nearly_the_same),
+		cmocka_unit_test(jumps),
 		cmocka_unit_test(not_enough),
 		cmocka_unit_test(nonsense),
 	};

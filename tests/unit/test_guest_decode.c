@@ -455,6 +455,32 @@ static void odd_chunks(void **state)
 	assert_null(strstr(w->metas, "guest_trace.gaps"));
 }
 
+/* The agent sends some twenty; libtraceevent gets slower with each one, however many a guest thinks of. */
+static void formats_without_end(void **state)
+{
+	struct world *w = *state;
+	char text[256];
+
+	for (unsigned id = 2000; id < 2000 + 5000; id++) {
+		snprintf(text, sizeof(text),
+			"made/up_%u\nname: up_%u\nID: %u\nformat:\n"
+			"\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n\n"
+			"print fmt: \"%%d\", REC->common_type\n",
+			id, id, id);
+		gs_text(&w->gs, GUEST_STREAM_FORMAT, GUEST_STREAM_NO_CPU, text);
+	}
+	for (unsigned id = 2000; id < 2000 + 5000; id += 4999) {
+		struct gs_record r = gs_record((enum gs_id)id, 1, 0);
+
+		gs_add(&w->gs, 0, 1000 + id, &r);
+	}
+	gs_end(&w->gs);
+	decode_all(w);
+	assert_null(strstr(w->metas, "up_6999"));
+	expect_meta(w, "guest_trace.records = 2\n");
+	expect_meta(w, "guest_trace.not_recorded = ?:? 1, made:up_2000 1\n");
+}
+
 /* Between chunks there is something else, even what looks like the beginning of one. */
 static void garbage_between(void **state)
 {
@@ -534,6 +560,7 @@ int main(void)
 		T(no_end),
 		cmocka_unit_test(damaged_pages),
 		T(odd_chunks),
+		T(formats_without_end),
 		T(garbage_between),
 		T(any_byte),
 		T(truncated),
