@@ -107,9 +107,9 @@ handler_last() { # the notify that KVM kept is the last tracepoint in front of t
 check "the interrupt handler's call chain stands behind the completion" handler_last
 
 attached() {
-	"$EXITWALK" run -q --no-record -d "$TMP/a.img" --timeout 30 --append outloop=4000000000 >"$TMP/a.out" 2>&1 &
+	"$EXITWALK" run -q --no-record -d "$TMP/a.img" --timeout 600 --append outloop=4000000000 >"$TMP/a.out" 2>&1 &
 	local guest=$!
-	await_vcpu $guest || return 1
+	await_vcpu $guest || { kill $guest; return 1; }
 	"$EXITWALK" attach $guest --duration 1 -o "$w" >"$TMP/out" || { kill $guest; return 1; }
 	cat "$TMP/out"
 	kill -0 $guest && kill $guest
@@ -126,21 +126,30 @@ waiting() { # starts attach --wait for $TMP/later.img, as $attach, and waits unt
 	timeout -s INT 120 "$EXITWALK" attach --name "$TMP/later.img" --wait -o "$w" >"$TMP/out" 2>"$TMP/err" &
 	attach=$!
 	until grep -q 'waiting for a virtual machine called' "$TMP/err" 2>/dev/null; do
-		kill -0 $attach || { cat "$TMP/err" && return 1; }
+		kill -0 $attach || { cat "$TMP/err"; return 1; }
 		sleep 0.05
 	done
 }
-from_the_first() { # all of a short run, its first KVM_RUN too, though attach has no processor when it begins
+begins_later() { # a short run, at whose beginning attach has no processor
 	local guest tracer
 	waiting || return 1
 	tracer=$(pgrep -P $attach) && kill -STOP "$tracer" || return 1
 	"$EXITWALK" run -q --no-record --cpus 2 --repeat 100 -d "$TMP/later.img" >"$TMP/a.out" &
 	guest=$!
-	await_vcpu $guest && sleep 0.2
+	await_vcpu $guest && sleep 0.05
 	kill -CONT "$tracer"
 	wait $guest || { kill $attach; return 1; }
-	wait $attach || { cat "$TMP/err" && return 1; }
+	wait $attach || { cat "$TMP/err"; return 1; }
 	cat "$TMP/out" "$TMP/a.out"
+}
+# Until attach knows whose they are, the buffers have everybody's events: a very busy machine overruns them.
+for try in 1 2 3 4 5 6 7 8; do
+	begun=$(begins_later 2>&1) || break
+	[ "$(query "$w" "SELECT count(*) FROM loss")" != 0 ] || break
+done
+from_the_first() { # all of it, its first KVM_RUN too
+	local returns
+	echo "run $try: $begun"
 	query "$w" "SELECT kind, vcpu, name FROM track"
 	returns=$(sed -n 's/^\([0-9]*\) exits in .*/\1/p' "$TMP/a.out")
 	[ "$(meta stop_reason)" = "the process ended" ] && [ "$(meta attach.began)" = "with the virtual machine" ] &&
@@ -148,7 +157,6 @@ from_the_first() { # all of a short run, its first KVM_RUN too, though attach ha
 		[ "$(query "$w" "SELECT group_concat(vcpu) FROM (SELECT vcpu FROM track WHERE kind = 'vcpu' ORDER BY 1)")" = 0,1 ] &&
 		[ "$(query "$w" "SELECT count(*) >= $returns FROM e_kvm_userspace_exit")" = 1 ]
 }
-check "attach --wait: a VM that begins later, with two vCPUs, from its first exit to its end" from_the_first
 requests() { # by its port, its system call and its interrupt; where no kvm_exit fires, without the exits
 	local n
 	n=$(sed -n 's/.* s, \([0-9]*\) disk requests$/\1/p' "$TMP/a.out")
@@ -160,7 +168,13 @@ requests() { # by its port, its system call and its interrupt; where no kvm_exit
 		grep -q 'kvm_set_irq: GSI 11 level 1' "$TMP/path" && grep -Eq 'unaccounted +0.000' "$TMP/path" &&
 		{ [ ! -d /sys/module/kvm_pvm ] || grep -q 'guest + KVM, not separated' "$TMP/path"; }
 }
-check "attach: its disk requests, each by port, system call and interrupt" requests
+if [ "$(query "$w" "SELECT count(*) FROM loss")" = 0 ]; then
+	check "attach --wait: a VM that begins later, with two vCPUs, from its first exit to its end" from_the_first
+	check "attach: its disk requests, each by port, system call and interrupt" requests
+else
+	check "attach --wait: a machine too busy for its buffers is no failure" "$EXITWALK" check "$w"
+	skip "attach --wait: from a VM's first exit on" "other processes overran the kernel's buffers in each of $try runs"
+fi
 gives_up() { # and leaves no recording of nothing
 	rm -f "$w"
 	waiting || return 1
@@ -173,13 +187,14 @@ gives_up() { # and leaves no recording of nothing
 }
 check "attach --wait: Ctrl-C before the VM begins" gives_up
 live_line() { # on a terminal: counts while it records, Ctrl-C ends it, and the guest goes on
-	"$EXITWALK" run -q --no-record -d "$TMP/a.img" --timeout 60 --append outloop=4000000000 >"$TMP/a.out" 2>&1 &
+	"$EXITWALK" run -q --no-record -d "$TMP/a.img" --timeout 600 --append outloop=4000000000 >"$TMP/a.out" 2>&1 &
 	local guest=$! terminal status
-	await_vcpu $guest || return 1
-	timeout 60 script -qec "echo \$\$ >$TMP/attach.pid; exec $EXITWALK attach $guest -o $w" "$TMP/screen" </dev/null >/dev/null &
+	await_vcpu $guest || { kill $guest; return 1; }
+	rm -f "$TMP/screen" "$TMP/attach.pid" # what an earlier one said
+	timeout 120 script -qec "echo \$\$ >$TMP/attach.pid; exec $EXITWALK attach $guest -o $w" "$TMP/screen" </dev/null >/dev/null &
 	terminal=$!
 	until grep -aqE 'exitwalk\[[0-9]+\]: [0-9]+ exits, [1-9][0-9]* events, 0 lost; Ctrl-C ends the recording' "$TMP/screen" 2>/dev/null; do
-		kill -0 $terminal || { cat "$TMP/screen" && return 1; }
+		kill -0 $terminal || { kill $guest; cat "$TMP/screen"; return 1; }
 		sleep 0.1
 	done
 	kill -INT "$(cat "$TMP/attach.pid")"

@@ -96,7 +96,10 @@ check "on a block device: what the host's fdatasync made of the guest's flush" b
 killed() { # its instance is left, stopped and empty, and the next run removes it
 	"$EXITWALK" run -q --host-trace on --append outloop=4000000000 -o "$w" >"$TMP/out" 2>&1 &
 	pid=$!
-	until [ -n "$(cat $tracing/instances/exitwalk-$pid/set_event_pid 2>/dev/null)" ]; do sleep 0.1; done
+	until [ -n "$(cat $tracing/instances/exitwalk-$pid/set_event_pid 2>/dev/null)" ]; do
+		kill -0 $pid || { cat "$TMP/out"; return 1; }
+		sleep 0.1
+	done
 	sleep 1
 	kill -9 $pid
 	wait $pid
@@ -113,8 +116,8 @@ start_guest() { # runs for ever, unrecorded
 	await_vcpu $guest || return 1
 }
 attached() {
-	start_guest
-	"$EXITWALK" attach $guest --duration 3 -o "$w" || return 1
+	start_guest || return 1
+	"$EXITWALK" attach $guest --duration 3 -o "$w" || { kill $guest; return 1; }
 	kill -0 $guest && kill $guest
 	wait $guest
 	no_instances && "$EXITWALK" check "$w" &&
@@ -129,11 +132,14 @@ by_name() { # until the VM ends
 	guest=$!
 	await_vcpu $guest || return 1
 	(
-		until [ -e "$w-wal" ] && [ -n "$(ls $tracing/instances)" ]; do sleep 0.1; done
+		until [ -e "$w-wal" ] && [ -n "$(ls $tracing/instances)" ]; do
+			kill -0 $guest || exit
+			sleep 0.1
+		done
 		sleep 3
 		kill -9 $guest
 	) &
-	"$EXITWALK" attach --name exitwalk -o "$w" || return 1
+	"$EXITWALK" attach --name exitwalk -o "$w" || { kill -9 $guest; return 1; }
 	wait
 	"$EXITWALK" check "$w" && [ "$(query "$w" "SELECT value FROM v_meta WHERE key = 'stop_reason'")" = "the process ended" ] &&
 		[ "$(query "$w" "SELECT count(*) > 10 FROM v_request WHERE type = 'VIRTIO_BLK_T_OUT'")" = 1 ] &&
