@@ -120,6 +120,23 @@ static void letters(FILE *args, const struct gen_kind *k, int i)
 	fputs("))", args);
 }
 
+/* A blank for each function that this one runs in. */
+static void indent(FILE *args, const struct gen_kind *k, int i)
+{
+	(void)k;
+	fprintf(args, ",\n\t\tprintf('%%*s', min(coalesce(e.a%d, 0), 32), '')", i);
+}
+
+/* Who called the function; function_graph does not say. */
+static void caller(FILE *args, const struct gen_kind *k, int i)
+{
+	(void)k;
+	fprintf(args,
+		",\n\t\tCASE WHEN e.a%d IS NULL THEN '' ELSE ', called by ' || coalesce((SELECT name FROM "
+		"enum_name WHERE enum = 'host_func' AND value = e.a%d), printf('unknown %%d', e.a%d)) END",
+		i, i, i);
+}
+
 static const struct {
 	const char *how;
 	void (*put)(FILE *args, const struct gen_kind *k, int i);
@@ -130,6 +147,8 @@ static const struct {
 	{"bytes", bytes},
 	{"dev", device_number},
 	{"chars", letters},
+	{"indent", indent},
+	{"caller", caller},
 };
 
 static bool put_special(FILE *args, const struct gen_kind *k, int i, const char *how)

@@ -347,6 +347,7 @@ enum ew_layer derive_host_after(const struct event_row *ev, enum ew_layer now)
 	case EW_KVM_USERSPACE_EXIT:
 		return now == EW_LAYER_KVM ? EW_LAYER_EXIT_ENTRY : now;
 	case EW_HOST_FUNC: /* it runs: the guest does not */
+	case EW_HOST_FUNC_EXIT:
 		return now == EW_LAYER_GUEST ? EW_LAYER_KVM : now;
 	case EW_KVM_VCPU_WAKEUP:
 		return now == EW_LAYER_WAITING ? EW_LAYER_KVM : now;

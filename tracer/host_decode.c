@@ -25,18 +25,19 @@ struct format {
 struct tracepoint {
 	const char *system, *name; /* of system calls: how the name begins */
 	enum ew_kind kind;
-	bool syscall;
+	bool syscall, group; /* group: all tracepoints of systems that begin with `system` */
 	const char *arg[ARGS];
 };
 
-#define TP(system, name, kind, ...) {system, name, EW_##kind, false, {__VA_ARGS__}},
-#define SYSCALL(system, prefix, kind, nr) {system, prefix, EW_##kind, true, {nr}},
+#define TP(system, name, kind, ...) {system, name, EW_##kind, false, false, {__VA_ARGS__}},
+#define SYSCALL(system, prefix, kind, nr) {system, prefix, EW_##kind, true, false, {nr}},
+#define GROUP(prefix, kind, ...) {prefix, "", EW_##kind, false, true, {__VA_ARGS__}},
 static const struct tracepoint host_points[] = {
 #include "host_fields.def"
 };
 
-#define TP(system, name, kind, ...) {system, name, EW_##kind, false, {__VA_ARGS__}},
-#define SYSCALL(system, prefix, kind, nr) {system, prefix, EW_##kind, true, {nr}},
+#define TP(system, name, kind, ...) {system, name, EW_##kind, false, false, {__VA_ARGS__}},
+#define SYSCALL(system, prefix, kind, nr) {system, prefix, EW_##kind, true, false, {nr}},
 static const struct tracepoint guest_points[] = {
 #include "guest_fields.def"
 };
@@ -130,6 +131,8 @@ static bool is_point(const struct tracepoint *p, const struct tep_event *event)
 {
 	size_t prefix = p->syscall ? strlen(p->name) : SIZE_MAX;
 
+	if (p->group)
+		return strncmp(p->system, event->system, strlen(p->system)) == 0;
 	return strncmp(p->name, event->name, prefix) == 0 && strcmp(p->system, event->system) == 0;
 }
 

@@ -30,22 +30,35 @@ static bool is_wanted(const char *name, size_t len)
 
 /* What the filter is to be: by name, and by line of available_filter_functions. */
 struct picked {
-	char *names;
-	size_t size;
+	struct host_functions *f;
 	char lines[8 * WANTED];
 	unsigned n;
 };
+
+/* A line of the list, "NAME" or "NAME [MODULE]", with len letters of NAME. False: no room. */
+static bool add_function(struct host_functions *f, const char *line, size_t len)
+{
+	size_t named = strlen(f->names), qualified = strlen(f->qualified);
+	const char *module = strchr(line, '[');
+	size_t in_module = module ? strcspn(++module, "]\n") : 0;
+
+	if (named + len + 2 > sizeof(f->names) ||
+		qualified + len + in_module + 3 > sizeof(f->qualified))
+		return false;
+	sprintf(f->names + named, "%s%.*s", named ? " " : "", (int)len, line);
+	sprintf(f->qualified + qualified, "%s%.*s%s%.*s", qualified ? " " : "", (int)in_module,
+		module ? module : "", module ? ":" : "", (int)len, line);
+	return true;
+}
 
 /* The list has all functions of the kernel, and takes it a while to say: it is read once. */
 static int pick(struct picked *p, struct err *e)
 {
 	const char *dir = host_tracefs(e);
 	char path[128], line[512];
-	size_t used = 0, named = 0;
+	size_t used = 0;
 	FILE *f;
 
-	*p->names = '\0';
-	p->n = 0;
 	if (!dir)
 		return -ENOENT;
 	snprintf(path, sizeof(path), "%s/available_filter_functions", dir);
@@ -53,11 +66,9 @@ static int pick(struct picked *p, struct err *e)
 	for (unsigned at = 1; f && fgets(line, sizeof(line), f); at++) {
 		size_t len = strcspn(line, " \t\n");
 
-		if (!is_wanted(line, len) || named + len + 2 > p->size ||
-			used + 12 > sizeof(p->lines))
+		if (!is_wanted(line, len) || used + 12 > sizeof(p->lines) ||
+			!add_function(p->f, line, len))
 			continue;
-		named += (size_t)sprintf(
-			p->names + named, "%s%.*s", p->n ? " " : "", (int)len, line);
 		used += (size_t)sprintf(p->lines + used, "%s%u", p->n ? " " : "", at);
 		p->n++;
 	}
@@ -95,16 +106,17 @@ static int set_filter(const struct host_instance *in, const struct picked *p)
 	if (host_instance_write(in, "set_ftrace_filter", p->lines) == 0 && filters(in, p))
 		return 0;
 	host_instance_clear(in, "set_ftrace_filter");
-	return host_instance_write(in, "set_ftrace_filter", p->names);
+	return host_instance_write(in, "set_ftrace_filter", p->f->names);
 }
 
-int host_functions_enable(
-	struct host_instance *in, const char **tracer, char *names, size_t size, struct err *e)
+int host_functions_enable(struct host_instance *in, struct host_functions *f, struct err *e)
 {
 	static const char *const tracers[] = {"function_graph", "function"};
-	struct picked p = {.names = names, .size = size};
-	int ret = pick(&p, e);
+	struct picked p = {.f = f};
+	int ret;
 
+	*f = (struct host_functions){0};
+	ret = pick(&p, e);
 	if (ret)
 		return ret;
 	ret = set_filter(in, &p);
@@ -113,7 +125,8 @@ int host_functions_enable(
 			"the kernel does not take the filter of its function tracer: %s",
 			strerror(-ret));
 	for (size_t i = 0; i < sizeof(tracers) / sizeof(tracers[0]); i++) {
-		*tracer = tracers[i];
+		f->tracer = tracers[i];
+		f->returns = i == 0;
 		ret = host_instance_write(in, "current_tracer", tracers[i]);
 		if (!ret)
 			return 0;

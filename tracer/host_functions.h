@@ -7,13 +7,19 @@
 
 #include "host_tracefs.h"
 
+struct host_functions {
+	const char *tracer; /* its name */
+	bool returns;       /* it says when they return */
+	/* The functions, with blanks between them; and with their modules in front: MODULE:NAME. */
+	char names[1024], qualified[2048];
+};
+
 /*
  * Switches the tracer on for the functions of KVM's way that this kernel has: function_graph where instances
- * can have it (Linux 6.12), else function, which does not say when they return. *tracer: its name; *names:
- * the functions, with blanks between them. -ENOTSUP with a sentence: the kernel refuses.
+ * can have it (Linux 6.12), else function, which does not say when they return. -ENOTSUP with a sentence: the
+ * kernel refuses.
  */
-int host_functions_enable(
-	struct host_instance *in, const char **tracer, char *names, size_t size, struct err *e);
+int host_functions_enable(struct host_instance *in, struct host_functions *f, struct err *e);
 
 /* Addresses that were met; all zero is empty. */
 #define HOST_ADDRESSES 4096

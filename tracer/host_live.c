@@ -90,6 +90,7 @@ static int give(struct host_live *h, struct host_event *ev)
 	ret = name_task(h, rec->ts, ev->task);
 	if (!ret && rec->kind == 0) {
 		h->lost += rec->a[0];
+		host_nesting_forget(&h->nesting);
 		return recorder_host_lost(h->sink, ev->task, rec->a[1], rec->ts, rec->a[0]);
 	}
 	if (!ret && host_vcpus_see(&h->vcpus, h->o.pid, ev))
@@ -98,6 +99,8 @@ static int give(struct host_live *h, struct host_event *ev)
 		ret = name_task(h, rec->ts, (uint32_t)rec->a[0]);
 	if (!ret && rec->kind == EW_SCHED_SWITCH)
 		ret = name_task(h, rec->ts, (uint32_t)rec->a[2]);
+	if (!ret)
+		ret = host_nesting_see(&h->nesting, ev);
 	if (rec->kind == EW_HOST_FUNC || rec->kind == EW_HOST_FUNC_EXIT) {
 		host_addresses_add(&h->addresses, rec->a[0]);
 		if (rec->kind == EW_HOST_FUNC)
@@ -356,6 +359,12 @@ int host_live_describe(struct host_live *h)
 			(unsigned long long)h->cpu_ns);
 	if (!ret)
 		ret = recorder_meta(h->recorder, "host_trace.overrun", "%llu", overrun + dropped);
+	if (!ret && h->nesting.on)
+		ret = recorder_meta(h->recorder, "host_trace.returns_missing", "%llu",
+			(unsigned long long)h->nesting.missing);
+	if (!ret && h->nesting.on)
+		ret = recorder_meta(h->recorder, "host_trace.returns_missed", "%llu",
+			host_returns_missed(&h->returns));
 	if (!ret && h->addresses.n)
 		ret = host_addresses_names(&h->addresses, name_function, h->recorder);
 	if (!ret && h->failed)
@@ -378,6 +387,8 @@ void host_live_free(struct host_live *h)
 		host_stream_close(&h->stream[i]);
 	for (int i = 0; i < INSTANCES; i++)
 		host_instance_destroy(&h->instance[i]);
+	host_returns_remove(&h->returns); /* nobody has them switched on any more */
+	host_nesting_free(&h->nesting);
 	free(h->stream);
 	free(h->pages.page);
 	if (h->pages.kbuf)

@@ -9,6 +9,8 @@
 
 #include "host_functions.h"
 #include "host_live.h"
+#include "host_nesting.h"
+#include "host_returns.h"
 #include "host_sectors.h"
 #include "host_stream.h"
 #include "host_tasks.h"
@@ -28,6 +30,8 @@ struct host_live {
 	unsigned streams;
 	struct host_tasks tasks;
 	struct host_vcpus vcpus;
+	struct host_returns returns; /* probes on functions, where the tracer does not tell */
+	struct host_nesting nesting;
 	struct host_addresses addresses; /* of functions that were traced */
 	uint8_t *named; /* a bit for each host_task_slot(): the recorder knows it */
 	struct host_sectors sectors;

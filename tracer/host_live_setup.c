@@ -184,15 +184,48 @@ static int open_decoder(struct host_live *h, struct err *e)
 	return 0;
 }
 
+/* The probes' events, which are as new as the probes. */
+static void read_probe_formats(struct host_live *h)
+{
+	const char *at = h->returns.probed;
+
+	while (*at) {
+		char name[96], *text;
+		int size;
+
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(at, " "), at);
+		at += strlen(name) + (at[strlen(name)] == ' ');
+		text = tracefs_event_file_read(NULL, h->returns.group, name, "format", &size);
+		if (text && size > 0)
+			tep_parse_event(h->pages.tep, text, (unsigned long)size, h->returns.group);
+		free(text);
+	}
+}
+
+static int set_up_returns(struct host_live *h, const struct host_functions *f)
+{
+	int ret = 0;
+
+	host_returns_enable(&h->instance[OURS], f->qualified, &h->returns, &h->nesting);
+	read_probe_formats(h);
+	if (*h->returns.probed)
+		ret = recorder_meta(h->recorder, "host_trace.returns", "%s", h->returns.probed);
+	if (!ret && *h->returns.skipped)
+		ret = recorder_meta(
+			h->recorder, "host_trace.returns_not_probed", "%s", h->returns.skipped);
+	return ret;
+}
+
 static int set_up_functions(struct host_live *h, struct err *e)
 {
-	const char *tracer = "";
-	char names[1024];
-	int ret = host_functions_enable(&h->instance[OURS], &tracer, names, sizeof(names), e);
+	struct host_functions f;
+	int ret = host_functions_enable(&h->instance[OURS], &f, e);
 
 	if (!ret)
-		ret = recorder_meta(h->recorder, "host_trace.functions", "%s", names);
-	return ret ? ret : recorder_meta(h->recorder, "host_trace.tracer", "%s", tracer);
+		ret = recorder_meta(h->recorder, "host_trace.functions", "%s", f.names);
+	if (!ret)
+		ret = recorder_meta(h->recorder, "host_trace.tracer", "%s", f.tracer);
+	return ret || f.returns ? ret : set_up_returns(h, &f);
 }
 
 int host_live_filter(struct host_live *h)
@@ -213,6 +246,7 @@ int host_live_set_up(struct host_live *h, struct err *e)
 	if (!host_tracefs(e))
 		return -ENOENT;
 	host_instances_clean();
+	host_returns_clean();
 	ret = host_instance_create(&h->instance[OURS], "", kib, e);
 	if (!ret)
 		ret = host_instance_create(&h->instance[ANY], "-any", kib < 1024 ? kib : 1024, e);

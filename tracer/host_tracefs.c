@@ -163,7 +163,7 @@ void host_instance_destroy(struct host_instance *in)
 	*in = (struct host_instance)HOST_INSTANCE_NONE;
 }
 
-bool host_instance_enable(struct host_instance *in, const char *system, const char *event)
+bool host_instance_enable(const struct host_instance *in, const char *system, const char *event)
 {
 	char file[96];
 
@@ -226,7 +226,7 @@ unsigned long long host_instance_stat(const struct host_instance *in, unsigned c
 
 /* --- those of processes that are gone ------------------------------------------------------- */
 
-static bool is_alive(long pid)
+bool host_is_alive(long pid)
 {
 	char path[32], comm[32] = "";
 	FILE *f;
@@ -260,7 +260,7 @@ unsigned host_instances_clean(void)
 		if (strncmp(d->d_name, PREFIX, strlen(PREFIX)) != 0)
 			continue;
 		pid = strtol(d->d_name + strlen(PREFIX), &end, 10);
-		if (pid <= 0 || (*end && *end != '-') || is_alive(pid))
+		if (pid <= 0 || (*end && *end != '-') || host_is_alive(pid))
 			continue;
 		/* One that somebody else's pid namespace has in use is busy, and stays. */
 		n += unlinkat(dirfd(all), d->d_name, AT_REMOVEDIR) == 0;

@@ -35,7 +35,7 @@ int host_instance_create(struct host_instance *in, const char *suffix, unsigned 
 void host_instance_destroy(struct host_instance *in);
 
 /* True: the kernel has that tracepoint, and it is on. */
-bool host_instance_enable(struct host_instance *in, const char *system, const char *event);
+bool host_instance_enable(const struct host_instance *in, const char *system, const char *event);
 
 /* Writes a file of the instance. 0 or -errno. */
 int host_instance_write(const struct host_instance *in, const char *file, const char *text);
@@ -55,6 +55,9 @@ int host_instance_open_cpu(const struct host_instance *in, unsigned cpu);
 /* A number of the kernel's statistics of that CPU's buffer, such as "overrun"; 0 if there is none. */
 unsigned long long host_instance_stat(
 	const struct host_instance *in, unsigned cpu, const char *key);
+
+/* Is it a process that is called exitwalk? */
+bool host_is_alive(long pid);
 
 /* Removes instances that processes left which are gone. Returns how many. */
 unsigned host_instances_clean(void);

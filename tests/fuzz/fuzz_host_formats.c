@@ -140,6 +140,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	change_formats(&i);
 	check(host_decoder_create(&d, tep, NULL) == 0);
+	if (take(&i, 1) & 1)
+		host_decoder_functions(d);
 	for (int n = 0; n < RECORDS_MAX && i.p < i.end; n++)
 		one_record(d, &i);
 	host_decoder_destroy(d);

@@ -54,8 +54,8 @@ check_says() { # FILE PATTERN…: exitwalk check says each of them
 	for p in "${@:2}"; do grep -qE "$p" <<<"$all" || { printf "no '%s' in:\n%s\n" "$p" "$all" && return 1; }; done
 }
 
-steps_of() { # FILE REQUEST: the text of each step, in a line
-	query "$1" "SELECT replace(text, char(10), ' ') FROM v_step WHERE request_id = $2 ORDER BY n"
+steps_of() { # FILE REQUEST: the text of each step, in a line; of functions without their indentation
+	query "$1" "SELECT ltrim(replace(text, char(10), ' ')) FROM v_step WHERE request_id = $2 ORDER BY n"
 }
 
 steps_in_order() { # FILE REQUEST PATTERN…: of its steps one matches each pattern, in this order
@@ -66,6 +66,29 @@ steps_in_order() { # FILE REQUEST PATTERN…: of its steps one matches each patt
 		[ -n "$at" ] || { printf "no '%s' from line %s on in:\n%s\n" "$p" "$from" "$steps" && return 1; }
 		from=$((from + at))
 	done
+}
+
+# functions_return FILE REQUEST FUNCTION…: in the call of KVM_RUN that came back with the request's notification each function
+# of the host that began has returned, in the one that it began in, as long ago as it says; these, outermost first, among them.
+functions_return() {
+	local file=$1 r=$2 kick from to
+	kick=$(query "$file" "SELECT kick_exit FROM request WHERE id = $r")
+	from=$(query "$file" "SELECT max(e.id) FROM e_run_enter e JOIN e_run_exit x ON x.track = e.track AND x.id > e.id
+		WHERE x.exit = ${kick:-0}")
+	to=$(query "$file" "SELECT id FROM e_run_exit WHERE exit = ${kick:-0}")
+	query "$file" "SELECT e.id, '+', n.name, e.depth, e.ts, '' FROM e_host_func e JOIN e_run_exit x ON x.id = ${to:-0}
+			JOIN enum_name n ON n.enum = 'host_func' AND n.value = e.func WHERE e.id BETWEEN ${from:-0} AND x.id AND e.track = x.track
+		UNION ALL SELECT e.id, '-', n.name, e.depth, e.ts, e.dur FROM e_host_func_exit e JOIN e_run_exit x ON x.id = ${to:-0}
+			JOIN enum_name n ON n.enum = 'host_func' AND n.value = e.func WHERE e.id BETWEEN ${from:-0} AND x.id AND e.track = x.track
+		ORDER BY 1" | awk -F '|' -v want="${*:3}" '
+		BEGIN { wants = split(want, w, " "); at = 1 }
+		{ print }
+		$2 == "+" { if ($4 != n) bad = 1
+			name[++n] = $3; since[n] = $5
+			if ($3 == w[at]) { at++; for (i = 1; i < at; i++) { for (j = 1; j <= n && name[j] != w[i]; j++); if (j > n) bad = 1 } } }
+		$2 == "-" { if (!n || name[n] != $3 || $4 != n - 1 || $6 != $5 - since[n] || $6 < 0) bad = 1
+			if (n) n-- }
+		END { exit bad || n || at <= wants }'
 }
 
 # --- the host kernel's own record ---------------------------------------------------------------------

@@ -39,6 +39,8 @@ enum td_id {
 	TD_EMULATE,
 	TD_MMIO,
 	TD_FAST_MMIO,
+	TD_FUNCTION, /* the function tracer, and a return probe: in no file */
+	TD_RETURN,
 	TD_IDS
 };
 
@@ -131,6 +133,13 @@ static const struct td_format {
 			{"u64", "val", "", 8, 0}},
 		NULL},
 	{TD_FAST_MMIO, "kvm", "kvm_fast_mmio", {{"u64", "gpa", "", 8, 0}}, NULL},
+	{TD_FUNCTION, "ftrace", "function",
+		{{"unsigned long", "parent_ip", "", 8, 0}, {"unsigned long", "ip", "", 8, 0}},
+		NULL},
+	{TD_RETURN, "exitwalk_4711", "handle_io",
+		{{"unsigned long", "__probe_ret_ip", "", 8, 0},
+			{"unsigned long", "__probe_func", "", 8, 0}},
+		NULL},
 };
 #define TD_FORMATS (sizeof(td_formats) / sizeof(td_formats[0]))
 

@@ -158,6 +158,58 @@ static void functions_lead(void **state)
 	expect_lines(t, BUDGET_ERRORS, "");
 }
 
+/* As kvm_amd has it: what ran the guest returns in front of kvm_exit, and then on, call by call and back. */
+static void call_by_call(void **state)
+{
+	struct tape *t = *state;
+	int64_t kick_exit;
+
+	trace_meta(t);
+	sql(t, "INSERT INTO enum_name(enum, value, name) VALUES('host_func', 1, 'kvm_vcpu_ioctl'), ('host_func', 2, 'svm_vcpu_run'), ('host_func', 3, 'svm_handle_exit')");
+	marker(t, 1000, EW_MARKER_ENTER, 0);
+	run_enter(t, 1100);
+	HOST(t, 1102, 1, HOST_FUNC, 1, 9, 0);
+	HOST(t, 1105, 1, HOST_FUNC, 2, 1, 1);
+	HOST(t, 1110, 1, KVM_ENTRY, 1, 0, 0x401000);
+	kick_exit = t->exit_id + 1;
+	HOST(t, 1900, 0, HOST_FUNC_EXIT, 2, 1, 1105, 1900);
+	HOST(t, 1905, 0, HOST_FUNC, 3, 1, 1);
+	HOST(t, 1910, kick_exit, KVM_EXIT, kick_exit, 2, 123, IOWRITE16 + 6, 0xc0100020);
+	HOST(t, 1920, kick_exit, HOST_FUNC_EXIT, 3, 1, 1905, 1920);
+	HOST(t, 1930, kick_exit, KVM_USERSPACE_EXIT, 2, 0);
+	HOST(t, 1940, kick_exit, HOST_FUNC_EXIT, 1, 0, 1102, 1940);
+	kick(t, 2000, 1, 1);
+	serve(t, 2200, 1, 0x9000);
+	raise_irq(t, 2600);
+	run_enter(t, 3000);
+	HOST(t, 3020, kick_exit, KVM_ENTRY, kick_exit, 0, IOWRITE16 + 8);
+	HOST(t, 3900, 0, HOST_FUNC_EXIT, 2, 1, 3010, 3900);
+	isr_exit(t, 4000);
+	marker(t, 6000, EW_MARKER_EXIT, 512);
+	derive(t);
+	expect_lines(t,
+		"SELECT stage || text FROM v_step WHERE request_id = 1 AND coalesce(ts_ns, 0) < 2010 AND (text LIKE '%()%' OR text GLOB 'kvm_[ue]*' OR text LIKE 'out dx%')",
+		"1kvm_vcpu_ioctl(), called by unknown 9\n"
+		"1 svm_vcpu_run(), called by kvm_vcpu_ioctl\n"
+		"8kvm_entry: vCPU 0, rip 0x401000\n"
+		"2out dx, ax (66 ef) at iowrite16+0x6, rip 0xffffffff80001006\n"
+		"3 svm_vcpu_run() returns\n"
+		"3 svm_handle_exit(), called by kvm_vcpu_ioctl\n"
+		"3kvm_exit:  (port 0xc010, OUT, size 2), rip 0xffffffff80001006, info1 0xc0100020, info2 0x0\n"
+		"3 svm_handle_exit() returns\n"
+		"4kvm_userspace_exit: KVM_EXIT_IO, errno 0\n"
+		"4kvm_vcpu_ioctl() returns\n");
+	expect_lines(t, BUDGET_ERRORS, "");
+	/* A function's time is no layer's beside that of its thread: the guest's ends where what ran it returns. */
+	expect_lines(t,
+		"SELECT sum(ns) = (SELECT t_last - t_first FROM request) FROM budget WHERE request_id = 1",
+		"1\n");
+	expect_lines(t,
+		"SELECT ns FROM budget WHERE request_id = 1 AND layer = (SELECT value FROM"
+		" enum_name WHERE enum = 'layer' AND name = 'guest')",
+		"1670\n");
+}
+
 /* A vCPU that is taken from its CPU waits, in the guest's time and in the VMM's. */
 static void no_cpu(void **state)
 {
@@ -282,6 +334,7 @@ int main(void)
 		TAPE_TEST(steps_of_a_traced_write),
 		TAPE_TEST(nothing_below),
 		TAPE_TEST(functions_lead),
+		TAPE_TEST(call_by_call),
 		TAPE_TEST(one_exit_for_two),
 		TAPE_TEST(no_cpu),
 		TAPE_TEST(a_timer_in_between),

@@ -14,8 +14,8 @@ need_linux
 w=$TMP/guest_events.exw
 
 case $BACKEND in
-kvm_amd) exit='kvm_exit: SVM_EXIT_IOIO \(port 0xc010, OUT, size 2\), rip 0xffffffff[0-9a-f]+' handler=io_interception ;;
-*) exit='kvm_exit: EXIT_REASON_IO_INSTRUCTION \(port 0xc010, OUT, size 2\), rip 0xffffffff[0-9a-f]+' handler=handle_io ;;
+kvm_amd) exit='kvm_exit: SVM_EXIT_IOIO \(port 0xc010, OUT, size 2\), rip 0xffffffff[0-9a-f]+' handle_exit=svm_handle_exit handler=io_interception ;;
+*) exit='kvm_exit: EXIT_REASON_IO_INSTRUCTION \(port 0xc010, OUT, size 2\), rip 0xffffffff[0-9a-f]+' handle_exit=vmx_handle_exit handler=handle_io ;;
 esac
 # The disk on which the lab's result is written at the very end.
 for device in /dev/vdb /dev/sdb; do [ ! -b $device ] || break; done
@@ -58,7 +58,7 @@ request() { # BYTES CONDITION: the number of that request of a pwrite64
 }
 in_order() { # REQUEST PATTERN…: has steps that match, in this order
 	local p at=0 n=0 steps
-	mapfile -t steps < <(query "$w" "SELECT text FROM v_step WHERE request_id = ${1:-0} ORDER BY n")
+	mapfile -t steps < <(query "$w" "SELECT ltrim(text) FROM v_step WHERE request_id = ${1:-0} ORDER BY n")
 	shift
 	for p in "$@"; do
 		for (( ; at < ${#steps[@]}; at++)); do [[ ! ${steps[at]} =~ $p ]] || break; done
@@ -96,6 +96,10 @@ kickers() { # a kworker for the device, the writer itself for the file
 	echo "$by"
 	grep -qE "^$raw\|kworker/[0-9:]+H\[" <<<"$by" && grep -qE "^$file\|writer\[" <<<"$by" && [ "$(wc -l <<<"$by")" -eq 2 ]
 }
+returned() { # the handler's functions, each in the one that called it, and back
+	functions_return "$w" "${raw:-0}" kvm_vcpu_ioctl kvm_arch_vcpu_ioctl_run "$handle_exit" "$handler" kvm_fast_pio kvm_io_bus_write
+}
+check "KVM's functions, call by call and back" returned
 check "a kworker kicks for the device, the writer itself for its file" kickers
 complete() { # each step of an event has its time, who did it and what is evidence for it
 	query "$w" "SELECT * FROM v_step WHERE request_id IN (${raw:-0}, ${file:-0}) AND evidence <> 'not recorded' AND (actor IS NULL

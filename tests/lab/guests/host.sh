@@ -69,6 +69,8 @@ if [ "$LAB" = vmx ]; then
 fi
 
 check "the sample guest runs with --host-functions" "$EXITWALK" run -q --timeout 900 --host-functions -o "$w"
+no_probes() { cat $tracing/kprobe_events && [ ! -s $tracing/kprobe_events ]; }
+check "nothing is left in the kernel of its probes" no_probes
 check "check: whole, with KVM's functions" says '^ok +joined' '^ok +kvm +KVM counts [0-9]+ exits of the hardware'
 # Where kvm_exit stands differs: in NAME_vcpu_run or in NAME_handle_exit.
 check "path: the exit call by call" in_order "$w" 'kvm_vcpu_ioctl\(\), called by' 'kvm_arch_vcpu_ioctl_run\(\)' "$run\(\)" \
@@ -107,6 +109,23 @@ killed() { # its instance is left, stopped and empty, and the next run removes i
 	[ "$(cat $tracing/instances/exitwalk-$pid/tracing_on)" = 0 ] &&
 		"$EXITWALK" run -q --host-trace on -o "$w" && no_instances
 }
+killed_with_probes() { # which are in the whole kernel, and go with the next run of any kind; the user's own stay
+	echo 'r:ours/users kvm:kvm_vcpu_ioctl' >>$tracing/kprobe_events
+	"$EXITWALK" run -q --host-functions --append outloop=4000000000 -o "$w" >"$TMP/out" 2>&1 &
+	pid=$!
+	until [ "$(cat $tracing/instances/exitwalk-$pid/tracing_on 2>/dev/null)" = 1 ]; do sleep 0.1; done
+	kill -9 $pid
+	wait $pid
+	local left
+	left=$(grep -c ":exitwalk_$pid/" $tracing/kprobe_events)
+	"$EXITWALK" run -q --host-trace on -o "$w"
+	cat $tracing/kprobe_events
+	[ "$left" -gt 10 ] && [ "$(cat $tracing/kprobe_events)" = 'r:ours/users kvm:kvm_vcpu_ioctl' ] && no_instances
+	local status=$?
+	echo '-:ours/users' >>$tracing/kprobe_events
+	return $status
+}
+check "kill -9 with probes on functions: the next run removes them, and none of the user's" killed_with_probes
 check "kill -9 leaves an instance that is off, and the next run removes it" killed
 
 # --- attach -------------------------------------------------------------------------------------------

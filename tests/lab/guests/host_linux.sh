@@ -65,12 +65,22 @@ check "path: an O_DIRECT write, from its system call through KVM and back" in_or
 	'^pwrite64\(3, 0x[0-9a-f]+, 512, 1048576\) ' '^kvm_vcpu_ioctl\(\), called by' '^kvm_arch_vcpu_ioctl_run\(\)' "^$run\(\)" \
 	'^kvm_entry: vCPU 0' '^virtio_queue_rq\+.* \[virtio_blk\]' '^vp_notify\+.* \[virtio_pci\]' '^iowrite16\+' \
 	'^out dx, ax \(66 ef\) at iowrite16\+' "^$exit\(\)|^kvm_exit: $io" "^$exit\(\)|^kvm_exit: $io" "^$handler\(\)" '^kvm_fast_pio\(\)' \
-	'^kvm_pio: write of port 0xc010, 2 bytes' '^kvm_io_bus_write\(\)' '^kvm_userspace_exit: KVM_EXIT_IO' \
+	'^kvm_pio: write of port 0xc010, 2 bytes' '^kvm_io_bus_write\(\)' '^kvm_io_bus_write\(\) returns' \
+	"^$handler\(\) returns" "^$exit\(\) returns" '^kvm_userspace_exit: KVM_EXIT_IO' '^kvm_vcpu_ioctl\(\) returns' \
 	'^KVM_RUN returns: KVM_EXIT_IO, 2-byte write to port 0xc010' '^port 0xc010 is virtio-blk0 legacy BAR0\+0x10' \
 	'^virtio-blk0 queue 0: notified' ' pop head ' '^VIRTIO_BLK_T_OUT sector 2048, 512 bytes' \
 	'^pwrite64\(fd [0-9]+, 512 bytes, offset 1048576\)' '^pwrite64 = 512' '^kvm_set_irq\(\)' '^kvm_set_irq: GSI 11 level 1' \
 	'^ioctl\(KVM_IRQ_LINE\)|^KVM_IRQ_LINE irq 11 level 1 = 0' '^KVM_RUN' '^complete_fast_pio_out\(\)' '^kvm_inj_virq: vector' \
 	'^kvm_entry: vCPU 0, rip 0xffffffff' 'guest reads ISR = 0x1' '^pwrite64 = 512$'
+# Where kvm_exit is in NAME_vcpu_run, that has not returned yet; all of this is between two returns of KVM_RUN.
+check "path: each of KVM's functions returns in the one that called it" functions_return "$w" "${write:-0}" kvm_vcpu_ioctl \
+	kvm_arch_vcpu_ioctl_run "$exit" "$handler" kvm_fast_pio kvm_io_bus_write
+all_return() { # over the whole boot: none is missing
+	query "$w" "SELECT key, value FROM v_meta WHERE key LIKE 'host_trace.returns%' OR key = 'host_trace.tracer'"
+	[ "$(meta_of "$w" host_trace.tracer)" = function_graph ] || { [ "$(meta_of "$w" host_trace.returns_missing)" = 0 ] &&
+		[ "$(meta_of "$w" host_trace.returns_missed)" = 0 ] && [ -z "$(meta_of "$w" host_trace.returns_not_probed)" ]; }
+}
+check "no return of a function is missing" all_return
 injected() { # the vector that the APIC took for GSI 11 is the one that the guest is entered with, and that it acknowledges
 	local vector
 	vector=$(steps_of "$w" "$write" | sed -n '/^kvm_set_irq: GSI 11 level 1/,$s/^kvm_apic_accept_irq: .*vector \([0-9]*\)$/\1/p' | head -n 1)
