@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <tracefs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "host_returns.h"
 #include "probe.h"
 
 #define WRITES 256
@@ -38,6 +40,38 @@ static uint64_t fastest(const struct host_instance *in, int fd, const char *on)
 			best = ns;
 	}
 	return best;
+}
+
+static uint64_t fastest_calls(void)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (int i = 0; i < PASSES; i++) {
+		uint64_t begin = probe_now(), ns;
+
+		for (int n = 0; n < WRITES; n++)
+			syscall(SYS_getppid);
+		ns = probe_now() - begin;
+		if (ns < best)
+			best = ns;
+	}
+	return best;
+}
+
+uint64_t host_cost_of_return(const struct host_instance *in)
+{
+	struct host_nesting nesting = {0};
+	uint64_t off = fastest_calls(), on = 0;
+	struct host_returns r;
+
+	host_returns_enable(in, "__x64_sys_getppid", &r, &nesting);
+	if (nesting.on && host_instance_write(in, "tracing_on", "1") == 0)
+		on = fastest_calls();
+	host_instance_write(in, "tracing_on", "0");
+	host_returns_disable(in, &r);
+	host_returns_remove(&r);
+	host_instance_clear(in, "trace");
+	return on > off ? (on - off) * 1000 / WRITES : 0;
 }
 
 uint64_t host_cost_of_record(const struct host_instance *in)

@@ -13,4 +13,10 @@
  */
 uint64_t host_cost_of_record(const struct host_instance *in);
 
+/*
+ * A function's return by a probe (host_returns.h), the probe and its record: calls of a small system call with a probe on it,
+ * against the same calls without. As above.
+ */
+uint64_t host_cost_of_return(const struct host_instance *in);
+
 #endif

@@ -107,6 +107,7 @@ static int give(struct host_live *h, struct host_event *ev)
 			host_addresses_add(&h->addresses, rec->a[1]);
 	}
 	h->events++;
+	h->returned += h->nesting.on && rec->kind == EW_HOST_FUNC_EXIT;
 	h->exits += rec->kind == EW_KVM_EXIT;
 	return ret ? ret : recorder_host_event(h->sink, ev);
 }
@@ -350,7 +351,9 @@ int host_live_describe(struct host_live *h)
 		h->recorder, "host_trace.records", "%llu", (unsigned long long)h->events);
 	if (!ret && h->record_ps)
 		ret = recorder_meta(h->recorder, "host_trace.cost_ns", "%llu",
-			(unsigned long long)(h->record_ps * h->events / 1000));
+			(unsigned long long)((h->record_ps * (h->events - h->returned) +
+						     (h->return_ps ?: h->record_ps) * h->returned) /
+					     1000));
 	if (!ret && h->record_ps)
 		ret = recorder_meta(h->recorder, "host_trace.record_ns", "%llu",
 			(unsigned long long)((h->record_ps + 500) / 1000));
@@ -359,6 +362,9 @@ int host_live_describe(struct host_live *h)
 			(unsigned long long)h->cpu_ns);
 	if (!ret)
 		ret = recorder_meta(h->recorder, "host_trace.overrun", "%llu", overrun + dropped);
+	if (!ret && h->return_ps)
+		ret = recorder_meta(h->recorder, "host_trace.return_ns", "%llu",
+			(unsigned long long)((h->return_ps + 500) / 1000));
 	if (!ret && h->nesting.on)
 		ret = recorder_meta(h->recorder, "host_trace.returns_missing", "%llu",
 			(unsigned long long)h->nesting.missing);

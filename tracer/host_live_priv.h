@@ -40,6 +40,8 @@ struct host_live {
 	atomic_bool stop;
 	_Atomic uint64_t events, exits, lost;
 	uint64_t record_ps; /* what a record costs who makes it; 0: not known */
+	uint64_t return_ps; /* and a function's return by a probe */
+	uint64_t returned;  /* so many of the events are those */
 	uint64_t begun;     /* nothing was traced before, or is wanted */
 	uint64_t filtered;  /* since then the kernel filters by task; before, the reader does */
 	bool all;           /* host_live_all() */

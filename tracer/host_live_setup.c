@@ -206,7 +206,10 @@ static int set_up_returns(struct host_live *h, const struct host_functions *f)
 {
 	int ret = 0;
 
+	h->return_ps = host_cost_of_return(&h->instance[ANY]);
 	host_returns_enable(&h->instance[OURS], f->qualified, &h->returns, &h->nesting);
+	if (h->nesting.on)
+		host_returns_addresses(&h->returns, &h->nesting);
 	read_probe_formats(h);
 	if (*h->returns.probed)
 		ret = recorder_meta(h->recorder, "host_trace.returns", "%s", h->returns.probed);

@@ -73,7 +73,7 @@ static bool lists(const char *list, const char *name)
 }
 
 /* Where the trampoline is, and the functions whose returns will not be seen. As far as needed: the list is long. */
-static void find_addresses(const struct host_returns *r, struct host_nesting *s)
+void host_returns_addresses(const struct host_returns *r, struct host_nesting *s)
 {
 	FILE *f = fopen("/proc/kallsyms", "re");
 	char line[512];
@@ -114,8 +114,6 @@ void host_returns_enable(const struct host_instance *in, const char *functions,
 		functions += len + (functions[len] == ' ');
 	}
 	nesting->on = *r->probed;
-	if (nesting->on)
-		find_addresses(r, nesting);
 }
 
 /* Lines "NAME HITS MISSED": without the group, of which there may be others with such a name. */
@@ -160,6 +158,15 @@ static unsigned remove_of(bool (*gone)(const void *ctx, const char *group), cons
 static bool is_group(const void *ctx, const char *group)
 {
 	return strcmp(ctx, group) == 0;
+}
+
+void host_returns_disable(const struct host_instance *in, const struct host_returns *r)
+{
+	char file[80];
+
+	snprintf(file, sizeof(file), "events/%s/enable", r->group);
+	if (*r->probed)
+		host_instance_write(in, file, "0");
 }
 
 void host_returns_remove(struct host_returns *r)

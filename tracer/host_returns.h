@@ -16,15 +16,20 @@ struct host_returns {
 
 /*
  * Probes the returns of `functions` ("MODULE:NAME" or "NAME", with blanks between them), on in the instance. Those that cannot
- * be probed are in r->skipped, all of them where the kernel has no such probes: no error. nesting gets what it must know.
+ * be probed are in r->skipped, all of them where the kernel has no such probes: no error. nesting gets what it must know, but
+ * for addresses: those are host_returns_addresses()'s, which reads a long list.
  */
 void host_returns_enable(const struct host_instance *in, const char *functions,
 	struct host_returns *r, struct host_nesting *nesting);
+void host_returns_addresses(const struct host_returns *r, struct host_nesting *nesting);
 
 /* Calls of probed functions that the kernel says it did not see the return of: too many were in them at once. */
 unsigned long long host_returns_missed(const struct host_returns *r);
 
-/* Takes them out of the kernel; the instance must be gone. */
+/* Off in the instance, which stays. */
+void host_returns_disable(const struct host_instance *in, const struct host_returns *r);
+
+/* Takes them out of the kernel; they must be off, or the instance gone. */
 void host_returns_remove(struct host_returns *r);
 
 /* Takes out those that processes left which are gone. Returns how many. */

@@ -112,7 +112,8 @@ const struct report_list report_lists[] = {
 	{"recorder", "what recording cost, measured while it ran, and how it went", "nothing",
 		"SELECT key, CAST(value AS TEXT) AS value FROM meta WHERE key LIKE 'exit_cost.%' OR key"
 		" LIKE 'recorder.%' OR key IN ('host_trace.records', 'host_trace.record_ns',"
-		" 'host_trace.cost_ns', 'host_trace.reader_cpu_ns', 'host_trace.overrun') ORDER BY key"},
+		" 'host_trace.cost_ns', 'host_trace.reader_cpu_ns', 'host_trace.overrun', 'host_trace.return_ns',"
+		" 'host_trace.returns_missing', 'host_trace.returns_missed') ORDER BY key"},
 };
 /* clang-format on */
 

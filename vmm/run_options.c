@@ -49,7 +49,8 @@ static const struct argp_option options[] = {
 		"used (root); on, or fail (off)",
 		1},
 	{"host-functions", KEY_HOST_FUNCTIONS, NULL, 0,
-		"Record which functions of KVM ran, too, by the kernel's function tracer; implies "
+		"Record which functions of KVM ran, call by call and back, by the kernel's function "
+		"tracer and return probes; implies "
 		"--host-trace on",
 		1},
 	{"guest-events", KEY_GUEST_EVENTS, NULL, 0,

@@ -69,7 +69,7 @@ if [ "$LAB" = vmx ]; then
 fi
 
 check "the sample guest runs with --host-functions" "$EXITWALK" run -q --timeout 900 --host-functions -o "$w"
-no_probes() { cat $tracing/kprobe_events && [ ! -s $tracing/kprobe_events ]; }
+no_probes() { cat $tracing/kprobe_events; [ -z "$(cat $tracing/kprobe_events)" ]; }
 check "nothing is left in the kernel of its probes" no_probes
 check "check: whole, with KVM's functions" says '^ok +joined' '^ok +kvm +KVM counts [0-9]+ exits of the hardware'
 # Where kvm_exit stands differs: in NAME_vcpu_run or in NAME_handle_exit.
