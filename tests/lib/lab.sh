@@ -76,9 +76,9 @@ functions_return() {
 	from=$(query "$file" "SELECT max(e.id) FROM e_run_enter e JOIN e_run_exit x ON x.track = e.track AND x.id > e.id
 		WHERE x.exit = ${kick:-0}")
 	to=$(query "$file" "SELECT id FROM e_run_exit WHERE exit = ${kick:-0}")
-	query "$file" "SELECT e.id, '+', n.name, e.depth, e.ts, '' FROM e_host_func e JOIN e_run_exit x ON x.id = ${to:-0}
+	query "$file" "SELECT e.id, '+', n.name, e.depth, e.ts_ns, '' FROM e_host_func e JOIN e_run_exit x ON x.id = ${to:-0}
 			JOIN enum_name n ON n.enum = 'host_func' AND n.value = e.func WHERE e.id BETWEEN ${from:-0} AND x.id AND e.track = x.track
-		UNION ALL SELECT e.id, '-', n.name, e.depth, e.ts, e.dur FROM e_host_func_exit e JOIN e_run_exit x ON x.id = ${to:-0}
+		UNION ALL SELECT e.id, '-', n.name, e.depth, e.ts_ns, e.dur_ns FROM e_host_func_exit e JOIN e_run_exit x ON x.id = ${to:-0}
 			JOIN enum_name n ON n.enum = 'host_func' AND n.value = e.func WHERE e.id BETWEEN ${from:-0} AND x.id AND e.track = x.track
 		ORDER BY 1" | awk -F '|' -v want="${*:3}" '
 		BEGIN { wants = split(want, w, " "); at = 1 }
