@@ -503,6 +503,72 @@ static void times_for_people(void **state)
 		assert_string_equal(text_ns(cases[i].ns, buf, sizeof(buf)), cases[i].text);
 }
 
+static void times_in_full(void **state)
+{
+	static const struct {
+		int64_t ns;
+		const char *text;
+	} cases[] = {{0, "0 ns"}, {-650, "-650 ns"}, {1000, "1.000 µs"},
+		{-28104661, "-28.104661 ms"}, {61000000007, "61.000000007 s"},
+		{INT64_MIN, "-9223372036.854775808 s"}};
+	char buf[40];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(text_ns_exact(cases[i].ns, buf, sizeof(buf)), cases[i].text);
+}
+
+/* Nine columns are enough for any time of a list, with a sign as long as it is as long as the list. */
+static void times_under_each_other(void **state)
+{
+	static const struct {
+		int64_t span, ns;
+		const char *unit, *text;
+	} cases[] = {{0, 0, "µs", "0.000"}, {56432, -650, "µs", "-0.650"},
+		{999999, 999999, "µs", "999.999"}, {1000000, 1, "ms", "0.000001"},
+		{42717152, 28104661, "ms", "28.10466"}, {42717152, -1457554, "ms", "-1.45755"},
+		{999999999, -999999999, "ms", "-1000.0000"},
+		{29258778721, 25135936000, "s", "25.13594"},
+		{86400000000000, 1500000000, "s", "1.50"}};
+	char buf[40];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct time_unit u = time_unit_of(cases[i].span);
+
+		assert_string_equal(u.name, cases[i].unit);
+		assert_string_equal(text_in_unit(&u, cases[i].ns, buf, sizeof(buf)), cases[i].text);
+	}
+}
+
+/* Columns give way where there is no room, the most important last; the last one takes what is left. */
+static void request_columns(void **state)
+{
+	int width[REQUEST_COLS], shown = REQUEST_COLS + 1;
+
+	(void)state;
+	for (int room = 300; room >= 5; room--) {
+		int n = 0, sum = -2;
+
+		request_columns_fit(room, width);
+		for (int c = 0; c < REQUEST_COLS; c++) {
+			n += width[c] > 0;
+			sum += width[c] ? width[c] + 2 : 0;
+		}
+		assert_in_range(sum, 1, room);
+		assert_true(n <= shown);
+		assert_true(width[REQUEST_COL_ID] > 0);
+		assert_true(!width[REQUEST_COLS - 1] || sum == room);
+		shown = n;
+	}
+	request_columns_fit(80, width);
+	assert_true(
+		width[REQUEST_COL_TASK] && width[REQUEST_COL_SECTOR] && width[REQUEST_COL_FILE]);
+	request_columns_fit(200, width);
+	for (int c = 0; c < REQUEST_COLS; c++)
+		assert_true(width[c] > 0);
+}
+
 static void smart_case(void **state)
 {
 	(void)state;
@@ -543,6 +609,9 @@ int main(void)
 		cmocka_unit_test(a_table_is_missing),
 		cmocka_unit_test(safe_text),
 		cmocka_unit_test(times_for_people),
+		cmocka_unit_test(times_in_full),
+		cmocka_unit_test(times_under_each_other),
+		cmocka_unit_test(request_columns),
 		cmocka_unit_test(smart_case),
 		cmocka_unit_test(keys_mean_one_thing),
 	};
