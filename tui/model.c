@@ -127,11 +127,12 @@ static void begin(struct model *m)
 {
 	int64_t id;
 
+	m->story = MODEL_NONE;
 	if (m->first_request == MODEL_NONE)
 		return;
 	id = mq_one(m, Q_FIRST_WRITE, m->first_request + 10000, MODEL_NONE, MODEL_NONE);
-	if (!request_select(m, id == MODEL_NONE ? m->first_request : id) || m->note[0] ||
-		m->rec->banner[0])
+	m->story = id == MODEL_NONE ? m->first_request : id;
+	if (!request_select(m, m->story) || m->note[0] || m->rec->banner[0])
 		return;
 	if (m->request.call != MODEL_NONE && strcmp(m->request.type, "VIRTIO_BLK_T_OUT") == 0)
 		model_say(m, "the first write is request %lld; r lists all, ? helps",
@@ -209,6 +210,11 @@ int64_t model_evidence(const struct model *m)
 	if (!r)
 		return MODEL_NONE;
 	return m->mode == MODEL_REQUESTS ? r->id : r->event;
+}
+
+int64_t model_story(const struct model *m)
+{
+	return m->story;
 }
 
 int64_t model_lost(const struct model *m)

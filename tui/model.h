@@ -158,6 +158,8 @@ enum find_result model_find(
  * event is part of, or NULL.
  */
 const struct request *model_request(const struct model *m);
+/* The request that the story begins with: the first write; MODEL_NONE without requests. */
+int64_t model_story(const struct model *m);
 /* Is the path of the current request one of several threads? */
 bool model_several(const struct model *m);
 

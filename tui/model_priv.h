@@ -44,7 +44,7 @@ struct model {
 	bool several;                                   /* threads in its path */
 	int64_t first_request, last_request, last_step; /* MODEL_NONE if there are none */
 	int64_t first_event, last_event, first_ts, last_ts;
-	int64_t lost, tracks;
+	int64_t lost, tracks, story;
 	struct aside *aside; /* those of request asides_of, in order */
 	size_t asides, asides_cap;
 	int64_t asides_of,

@@ -123,9 +123,19 @@ void pane_budget(struct model *m, struct lines *out)
 	line_field(out, "sum", NULL, "%s%s", text_ns(sum, t, sizeof(t)),
 		sum == q->t_last - q->t_first ? " = wall time"
 					      : " (the wall time differs: try exitwalk check)");
-	line_text(out, LINE_DIM,
-		"From recorded times only. \"guest + KVM, not separated\": inside KVM_RUN "
-		"nothing was recorded that tells the two apart.");
+	line_text(out, LINE_DIM, "From recorded times only.");
+	if (ns[EW_LAYER_IN_KVM_RUN] > 0)
+		line_text(out, LINE_DIM,
+			"guest + KVM, not separated: inside KVM_RUN nothing was recorded that tells the two "
+			"apart; the tracepoints kvm_exit and kvm_entry would (--host-trace).");
+	if (ns[EW_LAYER_IN_VMM] > 0)
+		line_text(out, LINE_DIM,
+			"VMM + waiting, not separated: nothing says whether its threads ran or waited; "
+			"sched_waking would.");
+	if (ns[EW_LAYER_UNACCOUNTED] > 0)
+		line_text(out, LINE_WARN,
+			"unaccounted: no row says who had the request in that time; a system call of the "
+			"VMM is not in the recording, or records were lost.");
 }
 
 int64_t model_budget(struct model *m, int64_t ns[MODEL_LAYERS])

@@ -15,6 +15,7 @@ static const char *const signs[][2] = {
 	{"+ aside", "exits that are not the request's, folded: a"},
 	{"~", "may have come before the step above: two clocks"},
 	{"▸ writer[91]", "who does what follows: a thread, or a guest's task"},
+	{"▸ 2", "in the list: the request that the walk begins with"},
 	{"since, Δ", "time since the request began, since the step before"},
 	{"#76216", "its row: SELECT * FROM v_event WHERE id = 76216"},
 	{"J▼", "the pane goes on: J down, K up, z whole screen"},

@@ -52,6 +52,8 @@ int view_requests(struct ui *ui, struct rect r)
 		top = after - height + 1 < -before ? -before : after - height + 1;
 	for (int i = 0; i < height && model_request_row(ui->m, top + i); i++) {
 		draw_line(ui, r, r.y + 1 + i, model_request_row(ui->m, top + i), STYLE_NORMAL);
+		if (model_request_row(ui->m, top + i)->id == model_story(ui->m))
+			screen_put(&ui->s, r.y + 1 + i, r.x, 1, STYLE_CROSSING, "▸");
 		if (top + i == 0)
 			screen_select(&ui->s, r.y + 1 + i, r.x, r.w);
 	}

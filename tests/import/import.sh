@@ -205,6 +205,8 @@ ui() { # the same path in the UI
 		expect the guest         -
 		keys Esc : 7 Enter
 		expect a request whose system call was not recorded
+		keys Tab Tab Tab Tab
+		expect unaccounted: no row says who
 		expect no system call of the disk was
 		refuse the ioctl returns ──
 		keys q
