@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # make demo: record the sample guest on this machine's KVM and open the UI on it. Without a usable KVM
-# a shipped recording is shown, without a terminal the path is printed as text.
+# a shipped recording is shown, without a terminal that can show it the path is printed as text.
 set -eu
 exitwalk=$1
 here=$(dirname "$0")
@@ -28,7 +28,7 @@ else
 	echo "demo: /dev/kvm cannot record here (exitwalk doctor tells why); showing $file, recorded elsewhere."
 fi
 
-if [ -t 0 ] && [ -t 1 ]; then
+if [ -t 0 ] && [ -t 1 ] && tput cup 0 0 >/dev/null 2>&1; then
 	"$exitwalk" view "$file"
 	echo "The recording is $file; the same as text: exitwalk path $file"
 else

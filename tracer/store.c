@@ -17,7 +17,7 @@
 #include "sql.h"
 
 static const char *const stmt_sql[STMT_MAX] = {
-#define BUSY_MS 5000
+#define BUSY_MS 60000
 #define STMT(id, sql) [STMT_##id] = sql,
 #include "statements.def"
 };

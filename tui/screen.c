@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Drawing: the only way text gets to the terminal. */
 #include "screen.h"
+#include "terminfo.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,10 +36,10 @@ int screen_open(struct screen *s, bool ascii, bool mono, struct err *e)
 {
 	const char *term = getenv("TERM");
 
-	s->curses = newterm(NULL, stdout, stdin);
+	s->curses = terminfo_moves_cursor(term) ? newterm(NULL, stdout, stdin) : NULL;
 	if (!s->curses)
 		return err_set(e, -ENOTTY,
-			"the terminal type '%s' is not known here: set TERM, for example to xterm",
+			"the terminal type '%s' can show no screen: set TERM, for example to xterm",
 			term ? term : "");
 	set_term(s->curses);
 	cbreak();

@@ -144,7 +144,13 @@ check "no terminal: one sentence" says 1 '^exitwalk view: .*exitwalk path' \
 	name an unknown terminal type
 	env TERM=no-such-terminal
 	run $EXITWALK view $TMP/normal.exw
-	expect exitwalk view: the terminal type 'no-such-terminal' is not known
+	expect exitwalk view: the terminal type 'no-such-terminal' can show no screen
+	exit 1
+	restored
+	name a terminal type whose cursor cannot be moved
+	env TERM=dumb
+	run $EXITWALK view $TMP/normal.exw
+	expect exitwalk view: the terminal type 'dumb' can show no screen
 	exit 1
 	restored
 	name a wrong EXITWALK_IDLE_FD
