@@ -130,6 +130,7 @@ static int find_process(struct attach *a, struct err *e)
 static int begin(struct attach *a, struct err *e)
 {
 	struct host_live_opts o = {.syscalls = true};
+	struct kvm_process now;
 	struct err none = {""};
 	int rc;
 
@@ -161,6 +162,9 @@ static int begin(struct attach *a, struct err *e)
 				     : err_set(e, -errno, "process %d cannot be watched: %s",
 					       a->process.pid, strerror(errno));
 	}
+	/* The number may have become another process's since it was looked at: then a->pidfd is that one's. */
+	if (rc == 0 && !a->wait)
+		rc = kvm_process_of(&now, a->process.pid, e);
 	if (rc == 0) {
 		read_before(a);
 		describe_process(a);
