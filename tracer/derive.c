@@ -29,6 +29,35 @@ static int read_losses(struct derive *d)
 	return ret;
 }
 
+/* What the guest's own buffers lost, of all its CPUs: a task may have been on any of them. */
+static int read_holes(struct derive *d)
+{
+	sqlite3_stmt *row = NULL;
+	int ret = sql_prepare(d->db, &row, d->e,
+		"SELECT ts0, ts1 FROM loss WHERE track IN (SELECT id FROM track WHERE"
+		" substr(name, 1, length(?1)) = ?1) ORDER BY ts0, id");
+
+	if (!ret)
+		sqlite3_bind_text(row, 1, GUEST_BUFFER_TRACK, -1, SQLITE_STATIC);
+	while (!ret && (ret = sql_step(row, d->e)) > 0) {
+		const struct loss_range l = {
+			0, sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1)};
+		struct loss_range *last = d->holes ? &d->hole[d->holes - 1] : NULL;
+
+		ret = 0;
+		if (last && l.ts0 <= last->ts1) {
+			last->ts1 = l.ts1 > last->ts1 ? l.ts1 : last->ts1;
+			continue;
+		}
+		ret = derive_grow(
+			(void **)&d->hole, &d->holes_cap, d->holes, sizeof(*d->hole), d->e);
+		if (!ret)
+			d->hole[d->holes++] = l;
+	}
+	sqlite3_finalize(row);
+	return ret;
+}
+
 /* The tables of this program's schema that db does not have. */
 static int add_tables(struct derive *d, sqlite3 *own)
 {
@@ -95,6 +124,8 @@ static int derive_machine(struct derive *d)
 {
 	int ret = derive_guest_begin(d);
 
+	if (!ret && d->guest)
+		ret = read_holes(d);
 	if (!ret)
 		ret = derive_calls_and_requests(d);
 	if (!ret)
@@ -157,5 +188,6 @@ int derive_gathered(sqlite3 *db, struct host_join *gathered, struct err *e)
 	free(d.vcpu);
 	free(d.request);
 	free(d.loss);
+	free(d.hole);
 	return ret;
 }

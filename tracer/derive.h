@@ -57,6 +57,7 @@ enum call_how {
 	CALL_BY_SECTOR, /* its bios were queued by the task that is in the call */
 	CALL_OF_KERNEL, /* they were queued by a task that is in none */
 	CALL_SHARED,    /* they were queued in more than one */
+	CALL_UNSEEN,    /* the guest's buffers have lost what would tell */
 };
 
 struct request {
@@ -113,6 +114,8 @@ struct derive {
 	size_t vcpus, vcpus_cap;
 	struct host_join *gathered; /* for host_derive(), if somebody has it; NULL: it reads it */
 	struct guest_io *guest;     /* derive_guest.h; NULL: the guest's kernel traced nothing */
+	struct loss_range *hole; /* what the guest's buffers lost, by time, none touches another */
+	size_t holes, holes_cap;
 	bool block_traced; /* the host's block events were recorded, where there were any */
 	unsigned char absent_used[64]; /* by enum absent: its text must be stored */
 };
@@ -213,6 +216,7 @@ enum absent {
 	ABSENT_NO_RETURN,
 	ABSENT_KERNEL_TASK,
 	ABSENT_SHARED_BIOS,
+	ABSENT_UNSEEN_CALL,
 	ABSENT_IOEVENTFD_INSN,
 	ABSENT_MAX
 };

@@ -60,7 +60,9 @@ static const char *const text[ABSENT_MAX][BACKENDS] = {
 	[ABSENT_KERNEL_TASK] =
 		{"no guest system call: a task that was in none has queued it, the guest kernel's own (writeback, journal, a file system's thread)"},
 	[ABSENT_SHARED_BIOS] =
-		{"not attributed: its bios come from more than one guest system call, and the block layer made one request of them"},
+		{"of several: its bios come from more than one guest system call (or task), and the block layer made one request of them; each block_bio_queue below says whose"},
+	[ABSENT_UNSEEN_CALL] =
+		{"not attributed: the guest's trace buffers have lost events (v_loss), and with them what would tell whose it is"},
 	[ABSENT_IOEVENTFD_INSN] =
 		{"not recorded: the instruction that notified (no exit came to the VMM, so nothing was copied)"},
 	[ABSENT_NO_RETURN] = {"the system call had not returned when the recording ended"},

@@ -374,6 +374,16 @@ int calls_sys_exit(struct calls *c, const struct event_row *ev)
 	return return_from(c, i, ev->a[1]);
 }
 
+int calls_forget_traced(struct calls *c)
+{
+	int ret = 0;
+
+	for (size_t i = c->opens; !ret && i-- > 0;)
+		if (!c->d->call[c->open[i].call].marked)
+			ret = close_call(c, i);
+	return ret;
+}
+
 size_t calls_of_task(const struct calls *c, int64_t pid)
 {
 	size_t i = newest_of(c, pid);

@@ -36,6 +36,8 @@ int calls_buffer(struct calls *c, const struct event_row *ev);
  */
 int calls_sys_enter(struct calls *c, const struct event_row *ev);
 int calls_sys_exit(struct calls *c, const struct event_row *ev);
+/* The guest's buffers lost events: calls that no marker tells of may have returned. */
+int calls_forget_traced(struct calls *c);
 /* In which call a task is now; index in derive.call, or NO_INDEX. */
 size_t calls_of_task(const struct calls *c, int64_t pid);
 

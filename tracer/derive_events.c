@@ -23,6 +23,9 @@ struct pass {
 	struct u64_map track_at; /* id → index + 1 */
 	size_t *slot;            /* hash: request number → index + 1 */
 	size_t slots;            /* a power of two */
+	size_t hole;             /* index in derive.hole: that one, or the next */
+	bool in_hole, after_hole;
+	struct u64_map heard; /* tasks whose system calls were seen since the last hole */
 };
 
 void derive_read_event(sqlite3_stmt *row, struct event_row *ev)
@@ -153,6 +156,9 @@ static void call_by_what_is_open(struct pass *p, struct request *r)
 	if (r->call_how == CALL_BY_BUFFER)
 		return;
 	r->call_how = calls_only(&p->calls, r->type, &call);
+	/* Another one may have begun, or this one ended, in what was lost. */
+	if ((p->in_hole || p->after_hole) && r->call_how != CALL_SEVERAL)
+		r->call_how = CALL_UNSEEN;
 	r->call = r->call_how == CALL_ONLY ? call : NO_INDEX;
 }
 
@@ -387,6 +393,54 @@ static int one_event(struct pass *p, const struct event_row *ev)
 	}
 }
 
+/* --- the guest's own events ------------------------------------------------------------------- */
+
+/* What was open at an edge of a hole may be over, and something else may have begun. */
+static int at_edge(struct pass *p, bool inside)
+{
+	p->in_hole = inside;
+	p->after_hole = true;
+	u64_map_free(&p->heard);
+	derive_guest_forget(p->d);
+	return calls_forget_traced(&p->calls);
+}
+
+/* Where the guest's buffers lost events between the last event and this one. */
+static int pass_holes(struct pass *p, int64_t ts)
+{
+	const struct derive *d = p->d;
+	int ret = 0;
+
+	while (!ret && p->hole < d->holes) {
+		if (!p->in_hole && ts >= d->hole[p->hole].ts0)
+			ret = at_edge(p, true);
+		else if (p->in_hole && ts >= d->hole[p->hole].ts1) {
+			p->hole++;
+			ret = at_edge(p, false);
+		} else {
+			break;
+		}
+	}
+	return ret;
+}
+
+static int heard_of(struct pass *p, int64_t pid)
+{
+	if (pid < 0 || !p->after_hole || u64_map_put(&p->heard, (uint64_t)pid))
+		return 0;
+	return err_set(p->d->e, -ENOMEM, "out of memory while deriving requests");
+}
+
+/* In which call is its task? Not known in a hole, nor behind one until the task has entered or left a call. */
+static int block_event(struct pass *p, const struct event_row *ev)
+{
+	size_t call = calls_of_task(&p->calls, ev->pid);
+	bool heard = !p->after_hole || u64_map_find(&p->heard, (uint64_t)ev->pid) ||
+		     (call != NO_INDEX && p->d->call[call].marked);
+
+	return derive_guest_block(p->d, ev, call, p->in_hole || !heard);
+}
+
 /* An event of the guest's kernel: its system calls and its block layer. */
 static int guest_event(struct pass *p, struct event_row *ev)
 {
@@ -396,11 +450,11 @@ static int guest_event(struct pass *p, struct event_row *ev)
 		return ret;
 	switch (ev->kind) {
 	case EW_GUEST_SYS_ENTER:
-		return calls_sys_enter(&p->calls, ev);
+		return calls_sys_enter(&p->calls, ev) ?: heard_of(p, ev->pid);
 	case EW_GUEST_SYS_EXIT:
-		return calls_sys_exit(&p->calls, ev);
+		return calls_sys_exit(&p->calls, ev) ?: heard_of(p, ev->pid);
 	default:
-		return derive_guest_block(p->d, ev, calls_of_task(&p->calls, ev->pid));
+		return block_event(p, ev);
 	}
 }
 
@@ -422,7 +476,9 @@ static int all_events(struct pass *p)
 	ret = sql_prepare(p->d->db, &row, p->d->e, sql);
 	while (!ret && (ret = sql_step(row, p->d->e)) > 0) {
 		derive_read_event(row, &ev);
-		ret = derive_is_guest(ev.kind) ? guest_event(p, &ev) : one_event(p, &ev);
+		ret = pass_holes(p, ev.ts);
+		if (!ret)
+			ret = derive_is_guest(ev.kind) ? guest_event(p, &ev) : one_event(p, &ev);
 	}
 	sqlite3_finalize(row);
 	return ret;
@@ -445,6 +501,7 @@ int derive_calls_and_requests(struct derive *d)
 	}
 	free(p.track);
 	u64_map_free(&p.track_at);
+	u64_map_free(&p.heard);
 	free(p.slot);
 	return ret;
 }

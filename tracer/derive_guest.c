@@ -200,7 +200,7 @@ static void open_remove(struct guest_open *o, size_t i)
 	memmove(o->at + i, o->at + i + 1, (--o->n - i) * sizeof(*o->at));
 }
 
-static int bio_queued(struct derive *d, const struct event_row *ev, size_t call)
+static int bio_queued(struct derive *d, const struct event_row *ev, size_t call, bool unseen)
 {
 	struct guest_io *g = d->guest;
 	int ret = derive_grow((void **)&g->bio, &g->bios_cap, g->bios, sizeof(*g->bio), d->e);
@@ -211,9 +211,10 @@ static int bio_queued(struct derive *d, const struct event_row *ev, size_t call)
 	b = &g->bio[g->bios];
 	*b = (struct guest_bio){.queued = {ev->id, ev->ts},
 		.pid = derive_in_irq(ev) ? -1 : ev->pid,
-		.call = derive_in_irq(ev) ? NO_INDEX : call};
+		.call = derive_in_irq(ev) ? NO_INDEX : call,
+		.unseen = unseen};
 	derive_guest_extent(ev, &b->at);
-	b->left = b->at.sectors;
+	b->left = b->unissued = b->at.sectors;
 	open_add(&g->open_bio, g->bios++);
 	return 0;
 }
@@ -248,6 +249,37 @@ static void take_inserts(struct guest_io *g, struct guest_rq *rq)
 	g->inserts = n;
 }
 
+/*
+ * Its bios. One whose sectors were all issued is another request's, unless there is no other one: then this request is
+ * issued for the second time.
+ */
+static int take_bios(struct derive *d, struct guest_rq *rq, bool again)
+{
+	struct guest_io *g = d->guest;
+	int64_t covered = 0;
+
+	for (size_t i = 0; i < g->open_bio.n; i++) {
+		struct guest_bio *b = &g->bio[g->open_bio.at[i]];
+		int ret;
+
+		if (!derive_guest_overlap(&b->at, &rq->at) ||
+			(b->at.sectors && !again && b->unissued <= 0))
+			continue;
+		ret = derive_grow(
+			(void **)&g->rq_bio, &g->rq_bios_cap, g->rq_bios, sizeof(*g->rq_bio), d->e);
+		if (ret)
+			return ret;
+		g->rq_bio[g->rq_bios++] = g->open_bio.at[i];
+		rq->bios++;
+		if (!rq->at.sectors || !b->at.sectors)
+			continue;
+		covered += common_sectors(&b->at, &rq->at);
+		b->unissued -= common_sectors(&b->at, &rq->at);
+	}
+	rq->partly = covered < rq->at.sectors;
+	return rq->bios || again ? 0 : take_bios(d, rq, true);
+}
+
 static int rq_issued(struct derive *d, const struct event_row *ev)
 {
 	struct guest_io *g = d->guest;
@@ -266,20 +298,10 @@ static int rq_issued(struct derive *d, const struct event_row *ev)
 		.same = NO_INDEX};
 	derive_guest_extent(ev, &rq->at);
 	take_inserts(g, rq);
-	for (size_t i = 0; i < g->open_bio.n; i++) {
-		size_t bio = g->open_bio.at[i];
-
-		if (!derive_guest_overlap(&g->bio[bio].at, &rq->at))
-			continue;
-		ret = derive_grow(
-			(void **)&g->rq_bio, &g->rq_bios_cap, g->rq_bios, sizeof(*g->rq_bio), d->e);
-		if (ret)
-			return ret;
-		g->rq_bio[g->rq_bios++] = bio;
-		rq->bios++;
-	}
-	open_add(&g->open_rq, g->rqs++);
-	return 0;
+	ret = take_bios(d, rq, false);
+	if (!ret)
+		open_add(&g->open_rq, g->rqs++);
+	return ret;
 }
 
 /* Its bios lose what was done of them. */
@@ -317,11 +339,11 @@ static void rq_completed(struct guest_io *g, const struct event_row *ev)
 	}
 }
 
-int derive_guest_block(struct derive *d, const struct event_row *ev, size_t call)
+int derive_guest_block(struct derive *d, const struct event_row *ev, size_t call, bool unseen)
 {
 	switch (ev->kind) {
 	case EW_GUEST_BIO_QUEUE:
-		return bio_queued(d, ev, call);
+		return bio_queued(d, ev, call, unseen);
 	case EW_GUEST_RQ_INSERT:
 		rq_inserted(d->guest, ev);
 		return 0;
@@ -333,4 +355,9 @@ int derive_guest_block(struct derive *d, const struct event_row *ev, size_t call
 	default:
 		return 0;
 	}
+}
+
+void derive_guest_forget(struct derive *d)
+{
+	d->guest->open_bio.n = d->guest->open_rq.n = d->guest->inserts = 0;
 }

@@ -24,9 +24,11 @@ struct guest_extent {
 struct guest_bio {
 	struct guest_extent at;
 	struct mark queued;
-	int64_t pid;  /* who queued it; -1: an interrupt */
-	int64_t left; /* sectors that are not completed yet */
-	size_t call;  /* in which call that task was; index in derive.call, or NO_INDEX */
+	int64_t pid;      /* who queued it; -1: an interrupt */
+	int64_t left;     /* sectors that are not completed yet */
+	int64_t unissued; /* and of which no request was issued yet */
+	size_t call;      /* in which call that task was; index in derive.call, or NO_INDEX */
+	bool unseen;      /* that is not known: the guest's buffers have lost what would tell */
 };
 
 /* A request of the guest's block layer, from its issue on. */
@@ -38,6 +40,7 @@ struct guest_rq {
 	int64_t issue_error, complete_error;
 	size_t bio, bios; /* its bios: guest_io.rq_bio[bio …] */
 	size_t same;      /* the next one of the same operation, sector and length, or NO_INDEX */
+	bool partly;      /* some of its sectors are of no bio that is known */
 	bool joined;      /* it is one of our requests */
 };
 
@@ -98,8 +101,10 @@ int64_t derive_guest_error(sqlite3_stmt *row, int column);
 /* Adds the columns of guest_event to an event of the guest's kernel. */
 int derive_guest_task(struct derive *d, struct event_row *ev);
 
-/* An event of the block layer, in the order of time; call: of its task, or NO_INDEX. */
-int derive_guest_block(struct derive *d, const struct event_row *ev, size_t call);
+/* An event of the block layer, in the order of time; call: of its task, or NO_INDEX; unseen: nobody knows of which. */
+int derive_guest_block(struct derive *d, const struct event_row *ev, size_t call, bool unseen);
+/* The guest's buffers lost events: what is under way now may be over, and something else may be. */
+void derive_guest_forget(struct derive *d);
 /* request.rq, and by it request.call, where nothing is ambiguous. */
 int derive_guest_join(struct derive *d);
 

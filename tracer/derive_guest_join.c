@@ -174,38 +174,46 @@ static bool disk_of(const struct join *j, int64_t device, int64_t *dev)
 
 /* --- whose a request is ------------------------------------------------------------------------ */
 
+static void no_call(struct request *r, enum call_how how)
+{
+	r->call = NO_INDEX;
+	r->call_how = how;
+	r->buffer = 0;
+}
+
 static void call_by_bios(struct derive *d, struct request *r)
 {
 	const struct guest_rq *rq = &d->guest->rq[r->rq];
+	const bool by_buffer = r->call_how == CALL_BY_BUFFER;
 	size_t call = NO_INDEX, was = r->call;
+	bool unseen = rq->partly;
 
 	if (!rq->bios)
 		return; /* queued before anything was traced, or lost */
 	for (size_t i = 0; i < rq->bios; i++) {
-		size_t c = d->guest->bio[d->guest->rq_bio[rq->bio + i]].call;
+		const struct guest_bio *b = &d->guest->bio[d->guest->rq_bio[rq->bio + i]];
 
-		if (i && c != call) {
-			if (r->call_how != CALL_BY_BUFFER)
-				r->call = NO_INDEX;
-			if (r->call == NO_INDEX)
-				r->call_how = CALL_SHARED;
+		unseen |= b->unseen;
+		if (i && b->call != call && !b->unseen) {
+			no_call(r, CALL_SHARED); /* also if one of the buffers is known */
 			return;
 		}
-		call = c;
+		call = b->call;
 	}
-	if (call == NO_INDEX) {
-		if (r->call_how == CALL_BY_BUFFER)
-			return; /* a kernel thread has queued it, for that call's data */
-		r->call = NO_INDEX;
-		r->call_how = CALL_OF_KERNEL;
-		return;
+	if (unseen) {
+		if (!by_buffer || rq->bios > 1 || rq->partly)
+			no_call(r, CALL_UNSEEN);
+	} else if (call == NO_INDEX) {
+		if (!by_buffer) /* else a kernel thread has queued it, for that call's data */
+			no_call(r, CALL_OF_KERNEL);
+	} else {
+		if (by_buffer && was != call) {
+			r->conflict = was;
+			r->buffer = 0;
+		}
+		r->call = call;
+		r->call_how = CALL_BY_SECTOR;
 	}
-	if (r->call_how == CALL_BY_BUFFER && was != call) {
-		r->conflict = was;
-		r->buffer = 0;
-	}
-	r->call = call;
-	r->call_how = CALL_BY_SECTOR;
 }
 
 static void join_request(struct join *j, struct request *r)

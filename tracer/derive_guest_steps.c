@@ -250,6 +250,14 @@ static void mark_in_front(struct writer *w)
 	}
 }
 
+/* Also those that other tasks queued: the block layer made one request of them. */
+static void mark_bios(struct writer *w)
+{
+	for (size_t i = 0; w->r->call_how == CALL_SHARED && i < w->n; i++)
+		if (w->ev[i].kind == EW_GUEST_BIO_QUEUE && own_block(w, &w->ev[i]))
+			mark_step(w, i);
+}
+
 static void mark_caller(struct writer *w)
 {
 	struct guest_side *g = &w->guest;
@@ -419,6 +427,7 @@ int derive_guest_load(struct writer *w)
 		return 0;
 	mark_in_front(w);
 	mark_caller(w);
+	mark_bios(w);
 	if (!g->rq)
 		return 0;
 	if (g->worker != g->caller)

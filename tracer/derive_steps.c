@@ -352,6 +352,8 @@ static enum absent no_call(const struct request *r)
 		return ABSENT_KERNEL_TASK;
 	case CALL_SHARED:
 		return ABSENT_SHARED_BIOS;
+	case CALL_UNSEEN:
+		return ABSENT_UNSEEN_CALL;
 	default:
 		return ABSENT_NO_CALL;
 	}

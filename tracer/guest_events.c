@@ -244,10 +244,9 @@ static int buffer_track(struct making *m, unsigned cpu, int64_t track[GUEST_CPUS
 	if (track[cpu])
 		return 0;
 	ret = sql_get_int(m->db, m->e, "SELECT max(id) + 1 FROM track", &track[cpu]);
-	snprintf(sql, sizeof(sql),
-		"INSERT INTO track(id, kind, vcpu, name) VALUES(%" PRId64
-		", 'cpu', NULL, 'trace buffer of the guest''s CPU %u')",
-		track[cpu], cpu);
+	sqlite3_snprintf(sizeof(sql), sql,
+		"INSERT INTO track(id, kind, vcpu, name) VALUES(%lld, 'cpu', NULL, '%q%u')",
+		(long long)track[cpu], GUEST_BUFFER_TRACK, cpu);
 	return ret ? ret : sql_exec(m->db, m->e, sql);
 }
 

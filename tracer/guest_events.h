@@ -18,6 +18,9 @@
 #define GUEST_TRACE_ON "on"
 #define GUEST_TRACE_MERGED "merged"
 
+/* The name of the track on which the losses of a guest's CPU's buffer are, and its number. */
+#define GUEST_BUFFER_TRACK "trace buffer of the guest's CPU "
+
 /* Names of the guest's kernel that the recording does not have: what lies at addr, in a function; place: with the
  * offset in it. False: not known. */
 struct guest_namer {

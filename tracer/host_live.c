@@ -306,8 +306,10 @@ int host_live_start(struct host_live *h, struct err *e)
 	pid_t self = gettid();
 	int ret;
 
-	for (unsigned i = 0; i < h->streams; i++)
+	for (unsigned i = 0; i < h->streams; i++) {
 		h->stream[i].from = h->stream[i].last = from;
+		h->stream[i].older = h->all;
+	}
 	recorder_host_until(h->sink, from);
 	ret = start_reader(h);
 	if (!ret && own)

@@ -12,13 +12,19 @@
 
 #define HOST_LIVE_THREAD "exitwalk-trace"
 
+/* Each CPU's buffer: a tenth of a second of a million events in a second. */
+#define HOST_BUFFER_KIB 8192
+#define HOST_BUFFER_KIB_MAX (1u << 20)
+
 struct host_live;
 
 struct host_live_opts {
 	pid_t pid;     /* the process of the VM; 0: host_live_process() says it later */
 	bool emulated; /* the backend emulates ring 0: kvm_emulate_insn would be every instruction */
 	bool functions; /* also functions of KVM: fails if the kernel cannot trace them so */
-	bool syscalls;  /* also its system calls: needed where the VMM does not say them itself */
+	unsigned
+		buffer_kib; /* of the kernel's buffer for each CPU; 0: what HOST_BUFFER_KIB and the memory allow */
+	bool syscalls; /* also its system calls: needed where the VMM does not say them itself */
 };
 
 /*

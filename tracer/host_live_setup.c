@@ -104,12 +104,12 @@ static int enable(struct host_live *h)
 	return ret;
 }
 
-/* Each CPU's buffer: a tenth of a second of a million events in a second, but not all memory. */
+/* Not all memory. */
 static unsigned buffer_kib(unsigned cpus)
 {
 	unsigned kib = MEMORY_KIB / (cpus ? cpus : 1);
 
-	return kib > 8192 ? 8192 : kib < 256 ? 256 : kib;
+	return kib > HOST_BUFFER_KIB ? HOST_BUFFER_KIB : kib < 256 ? 256 : kib;
 }
 
 static int open_streams(struct host_live *h, struct err *e)
@@ -243,7 +243,7 @@ int host_live_filter(struct host_live *h)
 
 int host_live_set_up(struct host_live *h, struct err *e)
 {
-	unsigned kib = buffer_kib((unsigned)get_nprocs_conf());
+	unsigned kib = h->o.buffer_kib ? h->o.buffer_kib : buffer_kib((unsigned)get_nprocs_conf());
 	int ret;
 
 	if (!host_tracefs(e))

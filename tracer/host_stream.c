@@ -59,10 +59,11 @@ static int decode(struct host_stream *s, const struct host_pages *p)
 			missed = 0;
 			continue;
 		}
-		/* How many of the first gap's records are of no interest nobody knows. */
-		if (missed && add_loss(s, ts, s->last == s->from ? 0 : missed))
+		/* How many of that gap's records are wanted nobody knows. */
+		if (missed && add_loss(s, ts, s->older ? 0 : missed))
 			return -ENOMEM;
 		missed = 0;
+		s->older = false;
 		s->last = ts;
 		record.ts = ts;
 		record.size = kbuffer_event_size(p->kbuf);

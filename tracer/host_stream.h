@@ -13,6 +13,7 @@ struct host_stream {
 	unsigned cpu;
 	uint32_t task;         /* its HOST_TASK_CPU, for losses */
 	uint64_t from;         /* what is older is not wanted */
+	bool older;            /* there was something, and the first gap may be of it */
 	uint64_t last;         /* time of the last record; before any: when the stream began */
 	struct host_event *ev; /* ev[at … n-1] are not taken yet; kind 0: a loss, see below */
 	size_t at, n, cap;

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "derive.h"
 #include "probe.h"
 #include "sql.h"
 
@@ -33,6 +34,10 @@ static void print_call(const struct textout *o, sqlite3_stmt *row)
 			"%s of a guest whose system calls the host does not see",
 			sqlite3_column_type(row, 1) == SQLITE_NULL ? "a request"
 								   : path_column(row, 1));
+	else if (sqlite3_column_int(row, 16))
+		snprintf(text, sizeof(text),
+			"%s that the guest's block layer made of what several system calls (or tasks) wrote",
+			path_column(row, 1));
 	else if (sqlite3_column_type(row, 7) == SQLITE_NULL)
 		snprintf(text, sizeof(text),
 			"%s that no system call of the guest is known to have caused",
@@ -59,12 +64,14 @@ static int print_heading(sqlite3 *db, const struct textout *o, int64_t request,
 		" c.text, c.ret, c.pid, c.comm, c.path, v.exits,"
 		" (SELECT count(*) FROM request x WHERE x.guest_call = q.guest_call),"
 		" (SELECT count(*) FROM request x WHERE x.guest_call = q.guest_call AND x.id <> q.id"
-		" AND x.t_first < q.t_last AND x.t_last > q.t_first), q.device"
+		" AND x.t_first < q.t_last AND x.t_last > q.t_first), q.device,"
+		" EXISTS (SELECT 1 FROM step s WHERE s.request_id = q.id AND s.absent = ?2)"
 		" FROM v_request v JOIN request q ON q.id = v.id LEFT JOIN v_call c ON c.id ="
 		" q.guest_call WHERE v.id = ?1");
 
 	if (!ret) {
 		sqlite3_bind_int64(row, 1, request);
+		sqlite3_bind_int64(row, 2, ABSENT_SHARED_BIOS);
 		ret = sql_step(row, e);
 		if (!ret)
 			ret = err_set(e, -ENOENT, "the recording has no request %" PRId64, request);

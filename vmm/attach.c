@@ -129,7 +129,7 @@ static int find_process(struct attach *a, struct err *e)
  * exit there may be less time than it takes to look. */
 static int begin(struct attach *a, struct err *e)
 {
-	struct host_live_opts o = {.syscalls = true};
+	struct host_live_opts o = {.syscalls = true, .buffer_kib = a->buffer_kib};
 	struct kvm_process now;
 	struct err none = {""};
 	int rc;

@@ -11,6 +11,7 @@
 struct attach {
 	const char *file, *name; /* name NULL: process is set */
 	bool wait;               /* for a VM of that name to begin */
+	unsigned buffer_kib;     /* of the kernel's trace buffer for each CPU; 0: the default */
 	long duration;           /* s; 0: until the VM ends, or a signal comes */
 	struct kvm_process process;
 	struct recorder *recorder;

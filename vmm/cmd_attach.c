@@ -13,7 +13,7 @@
 
 /* --- options -------------------------------------------------------------------------------- */
 
-enum { KEY_NAME = 0x100, KEY_DURATION, KEY_WAIT };
+enum { KEY_NAME = 0x100, KEY_DURATION, KEY_WAIT, KEY_HOST_BUFFER };
 
 static const struct argp_option options[] = {
 	{"name", KEY_NAME, "VM", 0,
@@ -28,6 +28,10 @@ static const struct argp_option options[] = {
 		"first exit on",
 		0},
 	{"duration", KEY_DURATION, "SECONDS", 0, "End after so long (when the VM ends, or Ctrl-C)",
+		0},
+	{"host-buffer", KEY_HOST_BUFFER, "KIB", 0,
+		"Size of the kernel's trace buffer for each CPU (8192, less on machines of many CPUs); "
+		"larger if records are lost",
 		0},
 	{0},
 };
@@ -62,6 +66,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_DURATION:
 		a->duration = number(state, "--duration", arg, 1000000);
+		return 0;
+	case KEY_HOST_BUFFER:
+		a->buffer_kib = (unsigned)number(state, "--host-buffer", arg, HOST_BUFFER_KIB_MAX);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (a->process.pid)

@@ -146,6 +146,8 @@ static int no_track(struct run *r, struct err *e)
 static int open_recording(struct run *r, struct err *e)
 {
 	const struct recorder_opts opts = {.ring_slots = ring_slots(r->o)};
+	const struct host_live_opts host = {
+		.functions = r->o->host_functions, .buffer_kib = r->o->host_buffer};
 	struct probe *io = NULL;
 	int rc;
 
@@ -178,7 +180,7 @@ static int open_recording(struct run *r, struct err *e)
 		if (recorder_clock(r->recorder))
 			return no_track(r, e);
 	}
-	rc = run_host_create(&r->live, r->recorder, r->o->host_trace, r->o->host_functions, e);
+	rc = run_host_create(&r->live, r->recorder, r->o->host_trace, &host, e);
 	if (rc == 0)
 		rc = recorder_start(r->recorder, e);
 	/* Before the I/O thread is made: what this thread makes from then on is traced. */

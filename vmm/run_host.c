@@ -19,15 +19,16 @@ const char *run_host_option(enum run_host_trace *how, const char *word)
 }
 
 int run_host_create(struct host_live **live, struct recorder *r, enum run_host_trace how,
-	bool functions, struct err *e)
+	const struct host_live_opts *also, struct err *e)
 {
-	struct host_live_opts o = {.pid = getpid(), .functions = functions};
+	struct host_live_opts o = *also;
 	struct err why = {""};
 	char backend[128];
 	int rc;
 
 	*live = NULL;
-	if (functions)
+	o.pid = getpid();
+	if (o.functions)
 		how = RUN_HOST_ON;
 	if (how == RUN_HOST_OFF)
 		return recorder_meta(r, "host_trace", "off");
@@ -36,7 +37,7 @@ int run_host_create(struct host_live **live, struct recorder *r, enum run_host_t
 	rc = host_live_create(live, r, &o, &why);
 	if (rc && how == RUN_HOST_ON)
 		return err_set(
-			e, rc, "--host-%s: %s", functions ? "functions" : "trace on", why.msg);
+			e, rc, "--host-%s: %s", o.functions ? "functions" : "trace on", why.msg);
 	if (rc == 0)
 		return recorder_meta(r, "host_trace", "on");
 	fprintf(stderr, "exitwalk run: the host kernel's side is not recorded: %s\n", why.msg);

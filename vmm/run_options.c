@@ -20,6 +20,7 @@ enum {
 	KEY_REPEAT,
 	KEY_NO_RECORD,
 	KEY_RING_SLOTS,
+	KEY_HOST_BUFFER,
 	KEY_KVM,
 	KEY_LINUX,
 	KEY_SYMBOLS,
@@ -52,6 +53,10 @@ static const struct argp_option options[] = {
 		"Record which functions of KVM ran, call by call and back, by the kernel's function "
 		"tracer and return probes; implies "
 		"--host-trace on",
+		1},
+	{"host-buffer", KEY_HOST_BUFFER, "KIB", 0,
+		"Size of the kernel's trace buffer for each CPU, with --host-trace (8192, less on "
+		"machines of many CPUs); larger if records are lost",
 		1},
 	{"guest-events", KEY_GUEST_EVENTS, NULL, 0,
 		"Record what a Linux guest's kernel traces of itself, too: a virtio console port for an "
@@ -311,6 +316,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_HOST_FUNCTIONS:
 		o->host_functions = true;
+		break;
+	case KEY_HOST_BUFFER:
+		o->host_buffer = (unsigned)number(
+			state, "--host-buffer", arg, 8, HOST_BUFFER_KIB_MAX);
 		break;
 	case KEY_GUEST_EVENTS:
 		o->guest_events = true;

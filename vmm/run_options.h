@@ -41,6 +41,7 @@ struct run_options {
 	enum run_console_mode console;
 	enum run_host_trace host_trace;
 	bool host_functions;
+	unsigned host_buffer; /* KiB, 0: the default */
 	bool guest_events;
 	const char *kvm_device;
 };

@@ -42,6 +42,15 @@ struct plan_step plan_step(enum plan_mode mode, unsigned i)
 		return (struct plan_step){22 + i, i * 512u, 512};
 	case PLAN_FILE_BUFFERED:
 		return (struct plan_step){21, 0, 64 * KIB};
+	case PLAN_MERGE:
+		return (struct plan_step){2000 + i, 6 * MIB + (uint64_t)i * 4 * KIB, 4 * KIB};
+	case PLAN_TWO: /* each process in a region of its own */
+		return (struct plan_step){2100 + i,
+			(9 + i % 2) * MIB + (uint64_t)(i / 2 * 16) * KIB, i % 3 ? 4 * KIB : 512};
+	case PLAN_SHARED:
+		return (struct plan_step){2200 + i, 7 * MIB + (uint64_t)i * 4 * KIB, 4 * KIB};
+	case PLAN_WRITEBACK:
+		return (struct plan_step){2300 + i, 3 * MIB + (uint64_t)i * 8 * KIB, 8 * KIB};
 	case PLAN_MANY:
 	default:
 		return step_many(i);

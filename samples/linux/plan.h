@@ -20,6 +20,10 @@
 	MODE(DIRECT, "direct", false, 2, "512 B and 64 KiB, one system call each")                 \
 	MODE(BIG, "big", false, 1, "2 MiB in one system call")                                     \
 	MODE(BATCH, "batch", false, 16, "16 * 4 KiB in flight together (io_submit)")               \
+	MODE(MERGE, "merge", false, 16, "16 * 4 KiB side by side (io_submit): one request")        \
+	MODE(TWO, "two", false, 48, "48 writes by two processes, up to 4 each in flight")          \
+	MODE(SHARED, "shared", false, 8, "8 * 4 KiB, by two processes side by side at once")       \
+	MODE(WRITEBACK, "writeback", false, 8, "8 * 8 KiB that the kernel writes later by itself") \
 	MODE(MANY, "many", false, 1000, "1000 writes by two processes, up to 4 each in flight")    \
 	MODE(FILE_DIRECT, "file-direct", true, 1, "64 KiB to a file, O_DIRECT")                    \
 	MODE(FILE_SMALL, "file-small", true, 2, "twice 512 B to one block of a file, O_DIRECT")    \

@@ -141,7 +141,7 @@ static void merged(void **state)
 	derive(t);
 	expect_lines(t, CALLED, "1 - - -\n2 writer 7 sector\n");
 	expect_lines(t,
-		"SELECT count(*) FROM v_step WHERE request_id = 1 AND text LIKE 'not attributed: its bios%'",
+		"SELECT count(*) FROM v_step WHERE request_id = 1 AND text LIKE 'of several: its bios%'",
 		"1\n");
 	expect_lines(t,
 		"SELECT count(*) FROM v_step WHERE request_id = 2 AND text LIKE 'block_bio_queue%'",

@@ -167,4 +167,48 @@ by_name() { # until the VM ends
 }
 check "attach by name until the VM ends: its writes are requests" by_name
 [ ! -d /lab/out ] || cp "$w" /lab/out/attach.exw
+# --- a buffer of the kernel that overruns ---------------------------------------------------------------
+overrun() { # attach has no processor for a while, and the buffers are small
+	local status
+	"$EXITWALK" run -q --no-record -d "$TMP/a.img" --repeat 1000000 --timeout 0 >"$TMP/a.out" 2>&1 &
+	guest=$!
+	await_vcpu $guest || return 1
+	"$EXITWALK" attach $guest --host-buffer 64 -o "$w" >"$TMP/out" 2>&1 &
+	attach=$!
+	until [ "$(cat $tracing/instances/exitwalk-$attach/tracing_on 2>/dev/null)" = 1 ]; do
+		kill -0 $attach || { cat "$TMP/out" && kill -9 $guest && return 1; }
+		sleep 0.1
+	done
+	sleep 1
+	kill -STOP $attach
+	sleep 2
+	kill -CONT $attach
+	sleep 1
+	kill $attach
+	wait $attach
+	status=$?
+	kill -9 $guest
+	wait $guest
+	cat "$TMP/out"
+	[ $status -eq 0 ]
+}
+check "attach is stopped while its buffers of 64 KiB overrun" overrun
+[ ! -d /lab/out ] || cp "$w" /lab/out/overrun.exw
+counted() { # what the kernel overwrote is in rows of loss, on its CPU's track, with its time; not more than it says
+	query "$w" "SELECT source, count(*), sum(n), min(ts1_ns - ts0_ns) FROM v_loss GROUP BY 1"
+	local overrun
+	overrun=$(meta_of "$w" host_trace.overrun)
+	echo "the kernel says $overrun"
+	[ "${overrun:-0}" -gt 100 ] && [ "$(query "$w" "SELECT sum(n) BETWEEN $overrun / 2 AND $overrun FROM v_loss")" = 1 ] &&
+		[ "$(query "$w" "SELECT count(*) FROM loss l JOIN track t ON t.id = l.track WHERE t.kind <> 'cpu' OR l.ts0 > l.ts1 OR l.n < 1")" = 0 ]
+}
+check "what the kernel's buffer overwrote is counted, and has its time" counted
+check "check: the loss explains what is missing, and nothing else is wrong" check_says "$w" \
+	'^note +losses +.* lost [0-9]+ records in [0-9]+ gap' '^note +kvm +KVM counts [0-9]+ exits .* records were lost'
+budgets() { # they still add up, and what the loss covers is nobody's
+	query "$w" "SELECT sum(ns) FROM budget WHERE layer = (SELECT value FROM enum_name WHERE enum = 'layer' AND name = 'unaccounted')"
+	[ "$(query "$w" "SELECT count(*) FROM (SELECT q.id FROM request q JOIN budget b ON b.request_id = q.id GROUP BY q.id
+		HAVING sum(b.ns) <> q.t_last - q.t_first)")" = 0 ]
+}
+check "the layers of each request add up to its wall time" budgets
 done_testing
