@@ -139,7 +139,7 @@ void argument(struct model *m, const char *kind, const char *template, const cha
 		snprintf(buf, size, "%s (%lld)", name, (long long)value);
 	else if (strcmp(how, "x") == 0 || strcmp(how, "hw_io") == 0 || strcmp(how, "bytes") == 0)
 		snprintf(buf, size, "0x%llx", (unsigned long long)value);
-	else if (!how[0] || strcmp(how, "hw_exit") == 0)
+	else if (!how[0] || strcmp(how, "hw_exit") == 0 || strcmp(how, "indent") == 0)
 		snprintf(buf, size, "%lld", (long long)value);
 	else if (strcmp(how, "dev") == 0)
 		snprintf(buf, size, "%llu:%llu", (unsigned long long)value >> 20 & 0xfff,
