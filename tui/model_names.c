@@ -134,6 +134,8 @@ void argument(struct model *m, const char *kind, const char *template, const cha
 	char how[32], name[128], list[64];
 
 	format_of(template, arg, value, how, sizeof(how));
+	if (strcmp(how, "caller") == 0)
+		snprintf(how, sizeof(how), "host_func");
 	snprintf(list, sizeof(list), "%s_%s", kind, arg); /* snapshot_why */
 	if (!how[0] && look_up(m, Q_NAME, list, value, name, sizeof(name)))
 		snprintf(buf, size, "%s (%lld)", name, (long long)value);
