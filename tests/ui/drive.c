@@ -208,13 +208,14 @@ static bool cursor_row(struct drive *d, const char *text)
 	return strstr(row_text(&d->now, d->now.cursor.row, row), text) != NULL;
 }
 
-/* For what no idle byte tells of: a guest's answer. */
+/* For what no idle byte tells of: a guest's answer. A program that says something else again and again hangs too. */
 static bool await(struct drive *d, const char *text)
 {
 	struct pollfd p = {.fd = d->master, .events = POLLIN};
+	time_t end = time(NULL) + AWAIT_S;
 
 	while (!contains(d, text)) {
-		if (poll(&p, 1, HANG_MS) <= 0)
+		if (poll(&p, 1, HANG_MS) <= 0 || time(NULL) > end)
 			return false;
 		drain(d, false);
 		shoot(d, &d->now);

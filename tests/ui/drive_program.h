@@ -22,6 +22,7 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 #include <utmp.h>
 #include <vterm.h>
@@ -29,6 +30,7 @@
 #define MAX_COLS 300
 #define MAX_ROWS 100
 #define HANG_MS 60000
+#define AWAIT_S 300
 #define MARK "\033_idle\033\\"
 
 struct shot {
