@@ -105,18 +105,19 @@ later() { # what the kernel writes by itself is no call's, though calls that wro
 }
 check "writeback: no call is said to be the one" later
 
-# --- buffers of the guest that overrun -----------------------------------------------------------------
-# Nothing is read before the end, and the buffers are small: the newest overwrites the oldest. Without markers, so that
-# nothing but the guest's own events tells of its calls.
+# --- a hole in what the guest's kernel traced -----------------------------------------------------------
+# One agent ends and another one begins: nothing is traced between them, and nobody counted what that would have been. The
+# buffers are small, but an agent sends them when they are half full: they do not overrun here. Without markers, so
+# that nothing but the guest's own events tells of its calls.
 new_disk "$disk"
-overrun() {
+two_agents() {
 	# shellcheck disable=SC2016 # the guest's shell expands it
 	printf '%s\n' 'agent -e $(pidof agent)' 'p=$(agent -b 64 -i 0)' 'export ew_tell=1 ew_markers=off' 'writer batch /dev/vda' \
 		'writer two /dev/vda' 'writer shared /dev/vda' 'writer direct /dev/vda' 'agent -e $p; echo "ended: $?"' exit |
 		run_linux -w "ew_modes=none ew_then=shell" --timeout 200 --cpus 2 --guest-events --console -d "$disk" -o "$w" >"$TMP/out" 2>&1
 	grep -qx 'guest: ended: 0' "$TMP/out" || { cat "$TMP/out" && return 1; }
 }
-check "a guest whose trace buffers overrun" overrun
+check "a guest in which one agent follows another" two_agents
 [ ! -d /lab/out ] || { cp "$w" /lab/out/lost.exw && cp "$disk" /lab/out/lost.img && cp "$TMP/out" /lab/out/lost.out; }
 lost() {
 	query "$w" "SELECT source, ts0_ns, ts1_ns, n FROM v_loss"
@@ -124,7 +125,7 @@ lost() {
 	[ "$(meta_of "$w" guest_trace.gaps)" -gt 0 ] &&
 		[ "$(query "$w" "SELECT count(*) > 0 FROM v_loss WHERE source LIKE 'trace buffer of the guest%'")" = 1 ]
 }
-check "what they overwrote is a loss of these buffers" lost
+check "what was not traced between them is a loss of these buffers" lost
 check "check: nothing is wrong but the loss" check_says "$w" '^note +losses +trace buffer of the guest.s CPU [01] lost'
 not_wrong() { TRUTH=some truth; }
 not_wrong >"$TMP/truth"
