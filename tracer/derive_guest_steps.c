@@ -18,17 +18,9 @@
 
 static size_t index_of(const struct writer *w, int64_t event)
 {
-	size_t low = 0, high = w->n;
+	size_t at = event_rows_from(w->ev, w->n, event);
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (w->ev[mid].id < event)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return event && low < w->n && w->ev[low].id == event ? low : NO_INDEX;
+	return event && at < w->n && w->ev[at].id == event ? at : NO_INDEX;
 }
 
 static bool of_task(const struct event_row *ev, int64_t pid)

@@ -7,15 +7,14 @@
 
 #define BEHIND 65536 /* so many rows in front of a range are kept: the next one may begin earlier */
 
-/* The first of the rows with an id of at least `event`. */
-static size_t first_row(const struct event_window *w, int64_t event)
+size_t event_rows_from(const struct event_row *row, size_t n, int64_t event)
 {
-	size_t low = 0, high = w->rows;
+	size_t low = 0, high = n;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
-		if (w->row[mid].id < event)
+		if (row[mid].id < event)
 			low = mid + 1;
 		else
 			high = mid;
@@ -42,7 +41,7 @@ static int append(struct event_window *w, int64_t from, int64_t to, struct err *
 
 static void drop_before(struct event_window *w, int64_t from)
 {
-	size_t n = first_row(w, from);
+	size_t n = event_rows_from(w->row, w->rows, from);
 
 	if (n < BEHIND || n < w->rows / 2)
 		return;
@@ -69,9 +68,9 @@ int event_window_read(struct event_window *w, int64_t from, int64_t to,
 		drop_before(w, from);
 		ret = append(w, w->to + 1, to, e);
 	}
-	first = first_row(w, from);
+	first = event_rows_from(w->row, w->rows, from);
 	*row = w->row + first;
-	*n = first_row(w, to + 1) - first;
+	*n = event_rows_from(w->row, w->rows, to + 1) - first;
 	return ret;
 }
 

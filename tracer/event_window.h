@@ -16,6 +16,9 @@ struct event_window {
 	int64_t from, to;
 };
 
+/* Where the first of n rows, in the order of their ids, stands whose id is at least `event`; n: nowhere. */
+size_t event_rows_from(const struct event_row *row, size_t n, int64_t event);
+
 /* Takes over a statement. */
 static inline struct event_window event_window(
 	sqlite3_stmt *stmt, void (*read)(sqlite3_stmt *row, struct event_row *ev))
